@@ -1,0 +1,1 @@
+"""Alembic migrations of the service's database. None exists yet: there are no tables."""

@@ -1,0 +1,1 @@
+"""Everything that turns a picture of an infant into keypoints."""

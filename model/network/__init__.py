@@ -1,0 +1,1 @@
+"""AggPose in PyTorch: its layers, its sizes, and reading checkpoints."""

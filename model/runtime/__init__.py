@@ -1,0 +1,1 @@
+"""Run exported models: engines, sessions and the pose estimator. No torch here."""

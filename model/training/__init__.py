@@ -1,0 +1,1 @@
+"""Data sets, augmentation, the trainer and the paper's recipe. Not built yet."""

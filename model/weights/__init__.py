@@ -1,0 +1,1 @@
+"""The ONNX models that ship with the package. None is trained yet."""

@@ -1,0 +1,1 @@
+"""Everything that turns a video into a stored sequence, and the `aggpose` command."""
