@@ -1,0 +1,220 @@
+"""The gate: an exported graph must say what its network says, on every engine that will run it.
+
+Heatmaps must agree everywhere. Keypoints must agree wherever the peak is well conditioned: where a
+change of the heatmap within its tolerance can neither move the highest cell nor tip the quadratic
+whose top is the keypoint. The share of such points is part of the report, since heatmaps of random
+weights have few; the gate's crops hold bright blobs on smooth ground, which plant some.
+"""
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from model.export.pose_graph import PoseGraph
+from model.network.aggpose import AggPose
+from model.runtime.engines import EngineName, EngineOptions
+from model.runtime.pose import PoseEstimator
+from model.spec.arrays import CropBatch
+from model.spec.codec import HeatmapCodec
+from model.spec.errors import ParityError
+from model.spec.skeleton import Skeleton
+
+HEATMAP_TOLERANCE = 1e-4
+SCORE_TOLERANCE = 1e-4
+KEYPOINT_TOLERANCE_PX = 0.01
+
+MIN_MARGIN = 1e-3
+"""By how much a well-conditioned highest cell stands above the next cell."""
+
+MIN_STENCIL = 0.02
+"""What every cell of the smoothed heatmap around a well-conditioned peak reaches at least."""
+
+MIN_CURVATURE = 0.01
+"""How steeply the logarithm falls off a well-conditioned peak: its Hessian's smaller eigenvalue.
+
+The target Gaussian, smoothed, has 1 / 8.
+"""
+
+BATCH_SIZES = (1, 2, 3, 8)
+
+
+@dataclass(frozen=True)
+class ParityReport:
+    """How far an engine was from PyTorch; maxima over all batch sizes.
+
+    Attributes:
+        engine: What ran the graph.
+        weights: `perturbed` or `exported`.
+        heatmap_error: Largest difference of a heatmap cell.
+        score_error: Largest difference of a score.
+        keypoint_error_px: Largest difference of a well-conditioned keypoint, in crop px.
+        well_conditioned: How many keypoints were.
+        keypoints: Out of how many.
+    """
+
+    engine: EngineName
+    weights: str
+    heatmap_error: float
+    score_error: float
+    keypoint_error_px: float
+    well_conditioned: int
+    keypoints: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.engine:8} {self.weights:9} heatmaps {self.heatmap_error:.1e}, "
+            f"scores {self.score_error:.1e}, keypoints {self.keypoint_error_px:.1e} px "
+            f"over the {self.well_conditioned} of {self.keypoints} that are well conditioned"
+        )
+
+    @property
+    def passed(self) -> bool:
+        """Whether every difference is within its tolerance."""
+        return (
+            self.heatmap_error <= HEATMAP_TOLERANCE
+            and self.score_error <= SCORE_TOLERANCE
+            and self.keypoint_error_px <= KEYPOINT_TOLERANCE_PX
+        )
+
+
+def check_parity(
+    network: AggPose,
+    skeleton: Skeleton,
+    path: Path,
+    *,
+    label: str,
+    engines: tuple[EngineName, ...],
+) -> list[ParityReport]:
+    """Compare a model file that gives heatmaps with its network.
+
+    Raises:
+        ParityError: An engine is further off than the tolerances allow.
+    """
+    height, width = network.config.input_size_hw
+    crops = gate_crops(max(BATCH_SIZES), (width, height))
+    reports = []
+    expected: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
+    for engine in engines:
+        options = EngineOptions(engine=engine, batch_size=max(BATCH_SIZES))
+        estimator = PoseEstimator.open(path, options, skeleton_id=skeleton.id)
+        manifest = estimator.manifest
+        if expected is None:
+            expected = reference(
+                network, skeleton, manifest.heatmap_codec, crops, flip_test=manifest.flip_test
+            )
+        report = compare(estimator, crops, *expected, label=label)
+        if not report.passed:
+            raise ParityError(
+                f"the exported graph disagrees with its network: {report}; expected at most "
+                f"{HEATMAP_TOLERANCE:g}, {SCORE_TOLERANCE:g} and {KEYPOINT_TOLERANCE_PX:g} px"
+            )
+        reports.append(report)
+    return reports
+
+
+def reference(
+    network: AggPose,
+    skeleton: Skeleton,
+    codec: HeatmapCodec,
+    crops: CropBatch,
+    *,
+    flip_test: bool = False,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """What PyTorch says, from the network as it is written, in float32.
+
+    Returns:
+        Keypoints (N, K, 3) and heatmaps (N, K, h, w).
+    """
+    written = copy.deepcopy(network).float().cpu().eval()
+    graph = PoseGraph(written, skeleton, codec, flip_test=flip_test)
+    graph.network = written
+    with torch.no_grad():
+        keypoints, heatmaps = graph(torch.from_numpy(crops.rgb))
+    return keypoints.numpy(), heatmaps.numpy()
+
+
+def compare(
+    estimator: PoseEstimator,
+    crops: CropBatch,
+    keypoints: NDArray[np.float32],
+    heatmaps: NDArray[np.float32],
+    *,
+    label: str,
+) -> ParityReport:
+    """How far an opened model is from given results, over batches of several sizes."""
+    codec = estimator.manifest.heatmap_codec
+    solid = well_conditioned(heatmaps, codec)
+    heatmap_error = score_error = keypoint_error = 0.0
+    for size in BATCH_SIZES:
+        batch = CropBatch(crops.rgb[:size])
+        got, got_heatmaps = estimator.estimate(batch), estimator.heatmaps(batch)
+        offset = np.abs(got.keypoints_xy - keypoints[:size, :, :2]).max(-1)
+        heatmap_error = max(heatmap_error, float(np.abs(got_heatmaps - heatmaps[:size]).max()))
+        score_error = max(score_error, float(np.abs(got.scores - keypoints[:size, :, 2]).max()))
+        keypoint_error = max(keypoint_error, float(offset[solid[:size]].max(initial=0.0)))
+    return ParityReport(
+        estimator.options.engine,
+        label,
+        heatmap_error,
+        score_error,
+        keypoint_error,
+        int(solid.sum()),
+        solid.size,
+    )
+
+
+def well_conditioned(
+    heatmaps: NDArray[np.float32], codec: HeatmapCodec
+) -> NDArray[np.bool_]:
+    """Which peaks (N, K) are sharp, single and high enough to be compared."""
+    flat = np.sort(heatmaps.reshape(*heatmaps.shape[:2], -1), axis=-1)
+    margin = flat[..., -1] - flat[..., -2]
+    lowest, curvature = codec.peak_shape(heatmaps)
+    return np.asarray(
+        (margin > MIN_MARGIN) & (lowest > MIN_STENCIL) & (curvature > MIN_CURVATURE)
+    )
+
+
+def gate_crops(count: int, input_wh: tuple[int, int], *, seed: int = 0) -> CropBatch:
+    """Crops for the gate: smooth coloured ground, bright and dark blobs, noise."""
+    generator = np.random.default_rng(seed)
+    width, height = input_wh
+    x, y = np.meshgrid(np.arange(width), np.arange(height))
+    crops = []
+    for _ in range(count):
+        ground = generator.uniform(0, 255, (4, 3, 3)).astype(np.float32)
+        picture = cv2.resize(ground, input_wh, interpolation=cv2.INTER_CUBIC).astype(np.float64)
+        for _ in range(generator.integers(1, 5)):
+            at_x, at_y = generator.uniform(0.1, 0.9, 2) * input_wh
+            radius = generator.uniform(3, 16)
+            blob = np.exp(-((x - at_x) ** 2 + (y - at_y) ** 2) / (2 * radius**2))
+            picture += blob[..., None] * generator.uniform(-255, 255, 3)
+        picture += generator.normal(0, 4, picture.shape)
+        crops.append(picture.clip(0, 255).astype(np.uint8))
+    return CropBatch(np.stack(crops))
+
+
+def perturbed(network: AggPose, *, seed: int = 0) -> AggPose:
+    """A copy with every weight shaken, and heatmaps brought to the height of trained ones."""
+    shaken = copy.deepcopy(network).float().cpu().eval()
+    generator = torch.Generator().manual_seed(seed)
+    height, width = network.config.input_size_hw
+    crops = gate_crops(2, (width, height)).rgb
+    pictures = torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 64 - 2
+    with torch.no_grad():
+        for parameter in shaken.parameters():
+            parameter += torch.randn(parameter.shape, generator=generator) * 0.05
+        heatmaps = cast("torch.Tensor", shaken(pictures))
+        last = shaken.head.predict.fc2
+        center = heatmaps.mean((0, 2, 3))
+        spread = (heatmaps - center[:, None, None]).abs().amax((0, 2, 3))
+        last.weight /= spread[:, None]
+        last.bias.copy_((last.bias - center) / spread)
+    return shaken
+
