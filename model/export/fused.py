@@ -91,7 +91,8 @@ class _MixFeedForward(nn.Module):
         super().__init__()
         self.fc1 = _pointwise(ffn.fc1.weight, ffn.fc1.bias)
         self.dwconv = ffn.dwconv
-        weight, bias = ffn.fc2.weight, ffn.fc2.bias
+        weight: Tensor = ffn.fc2.weight
+        bias: Tensor = ffn.fc2.bias
         if after is not None:
             weight, bias = after @ weight, after @ bias
         self.fc2 = _pointwise(weight, bias)
@@ -106,7 +107,8 @@ class _Merge(nn.Module):
     def __init__(self, merge: MixFeedForward, ups: list[MixFeedForward]) -> None:
         super().__init__()
         widths = [up.fc2.out_features for up in ups]
-        wide, *parts = merge.fc1.weight.split([merge.fc1.in_features - sum(widths), *widths], dim=1)
+        widths = [merge.fc1.in_features - sum(widths), *widths]
+        wide, *parts = torch.split(merge.fc1.weight, widths, dim=1)
         self.fc1 = _pointwise(wide, merge.fc1.bias)
         self.lowers = nn.ModuleList(
             _MixFeedForward(up, after=part) for up, part in zip(ups, parts, strict=True)
@@ -116,10 +118,9 @@ class _Merge(nn.Module):
 
     def forward(self, wide: Tensor, below: list[Tensor]) -> Tensor:
         hidden = self.fc1(wide)
-        height, width = (int(size) for size in wide.shape[2:])
         for lower, picture in zip(self.lowers, below, strict=True):
-            raised = F.interpolate(lower(picture), size=(height, width), mode="nearest")
-            hidden = hidden + raised
+            factor = float(int(wide.shape[2]) // int(picture.shape[2]))
+            hidden = hidden + F.interpolate(lower(picture), scale_factor=factor, mode="nearest")
         return cast("Tensor", self.fc2(F.gelu(self.dwconv(hidden))))
 
 
@@ -180,9 +181,7 @@ class _FoldedAttention(_Attention):
         self.to_keys = _linear(torch.einsum("hdi,hdj->hij", q, k).flatten(0, 1))
         self.to_offset = _linear(torch.einsum("hd,hdj->hj", q_bias, k))
         bias = torch.einsum("ohd,hd->ho", out, v_bias) + attention.proj.bias / heads
-        self.to_values = _linear(
-            torch.einsum("ohd,hdj->hoj", out, v).flatten(0, 1), bias.flatten()
-        )
+        self.to_values = _linear(torch.einsum("ohd,hdj->hoj", out, v).flatten(0, 1), bias.flatten())
 
     def forward(self, features: FeatureMap) -> Tensor:
         tokens, heads = features.tokens, self.num_heads
@@ -199,9 +198,10 @@ class _FoldedAttention(_Attention):
             # A head axis from here on: with it everywhere or nowhere, OpenVINO 2026.4 compiles
             # its own attention kernel from this, to wrong numbers or a crash (the gate tells).
             weights = scores.reshape(-1, 1, count, stacked).softmax(-1)
-            return (weights @ values).reshape(-1, count, channels)
+            return cast("Tensor", (weights @ values).reshape(-1, count, channels))
         weights = scores.reshape(-1, count, heads, each[0]).softmax(-1)
-        return weights.reshape(-1, count, stacked) @ values.reshape(-1, stacked, channels)
+        weights = weights.reshape(-1, count, stacked)
+        return cast("Tensor", weights @ values.reshape(-1, stacked, channels))
 
 
 def _linear(weight: Tensor, bias: Tensor | None = None) -> nn.Linear:

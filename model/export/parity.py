@@ -3,26 +3,28 @@
 Heatmaps must agree everywhere. Keypoints must agree wherever the peak is well conditioned: where a
 change of the heatmap within its tolerance can neither move the highest cell nor tip the quadratic
 whose top is the keypoint. The share of such points is part of the report, since heatmaps of random
-weights have few; the gate's crops hold bright blobs on smooth ground, which plant some.
+weights have few, and the gate plants some.
 """
 
 import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
 
-from model.export.pose_graph import PoseGraph
+from model.export.pose_graph import PoseGraph, normalise
 from model.network.aggpose import AggPose
 from model.runtime.engines import EngineName, EngineOptions
 from model.runtime.pose import PoseEstimator
 from model.spec.arrays import CropBatch
 from model.spec.codec import HeatmapCodec
 from model.spec.errors import ParityError
+from model.spec.geometry import Size
 from model.spec.skeleton import Skeleton
 
 HEATMAP_TOLERANCE = 1e-4
@@ -42,6 +44,8 @@ The target Gaussian, smoothed, has 1 / 8.
 """
 
 BATCH_SIZES = (1, 2, 3, 8)
+
+Points = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ def check_parity(
         ParityError: An engine is further off than the tolerances allow.
     """
     height, width = network.config.input_size_hw
-    crops = gate_crops(max(BATCH_SIZES), (width, height))
+    crops, _ = gate_crops(max(BATCH_SIZES), (width, height))
     reports = []
     expected: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
     for engine in engines:
@@ -153,10 +157,12 @@ def compare(
     heatmap_error = score_error = keypoint_error = 0.0
     for size in BATCH_SIZES:
         batch = CropBatch(crops.rgb[:size])
-        got, got_heatmaps = estimator.estimate(batch), estimator.heatmaps(batch)
-        offset = np.abs(got.keypoints_xy - keypoints[:size, :, :2]).max(-1)
-        heatmap_error = max(heatmap_error, float(np.abs(got_heatmaps - heatmaps[:size]).max()))
-        score_error = max(score_error, float(np.abs(got.scores - keypoints[:size, :, 2]).max()))
+        got = estimator.run(batch)
+        offset = np.abs(got["keypoints"] - keypoints[:size])
+        heatmap_offset = np.abs(got["heatmaps"] - heatmaps[:size])
+        heatmap_error = max(heatmap_error, float(heatmap_offset.max()))
+        score_error = max(score_error, float(offset[..., 2].max()))
+        offset = offset[..., :2].max(-1)
         keypoint_error = max(keypoint_error, float(offset[solid[:size]].max(initial=0.0)))
     return ParityReport(
         estimator.options.engine,
@@ -169,52 +175,61 @@ def compare(
     )
 
 
-def well_conditioned(
-    heatmaps: NDArray[np.float32], codec: HeatmapCodec
-) -> NDArray[np.bool_]:
+def well_conditioned(heatmaps: NDArray[np.float32], codec: HeatmapCodec) -> NDArray[np.bool_]:
     """Which peaks (N, K) are sharp, single and high enough to be compared."""
     flat = np.sort(heatmaps.reshape(*heatmaps.shape[:2], -1), axis=-1)
     margin = flat[..., -1] - flat[..., -2]
     lowest, curvature = codec.peak_shape(heatmaps)
-    return np.asarray(
-        (margin > MIN_MARGIN) & (lowest > MIN_STENCIL) & (curvature > MIN_CURVATURE)
-    )
+    return np.asarray((margin > MIN_MARGIN) & (lowest > MIN_STENCIL) & (curvature > MIN_CURVATURE))
 
 
-def gate_crops(count: int, input_wh: tuple[int, int], *, seed: int = 0) -> CropBatch:
-    """Crops for the gate: smooth coloured ground, bright and dark blobs, noise."""
+def gate_crops(count: int, input_wh: Size, *, seed: int = 0) -> tuple[CropBatch, Points]:
+    """Crops for the gate: smooth coloured ground, noise, and one bright blob each.
+
+    Returns:
+        The crops, and the blobs' centres float64 (N, 2) in crop px.
+    """
     generator = np.random.default_rng(seed)
     width, height = input_wh
     x, y = np.meshgrid(np.arange(width), np.arange(height))
+    centers_xy = generator.uniform(0.2, 0.8, (count, 2)) * input_wh
     crops = []
-    for _ in range(count):
-        ground = generator.uniform(0, 255, (4, 3, 3)).astype(np.float32)
+    for at_x, at_y in centers_xy:
+        ground = generator.uniform(0, 120, (4, 3, 3)).astype(np.float32)
         picture = cv2.resize(ground, input_wh, interpolation=cv2.INTER_CUBIC).astype(np.float64)
-        for _ in range(generator.integers(1, 5)):
-            at_x, at_y = generator.uniform(0.1, 0.9, 2) * input_wh
-            radius = generator.uniform(3, 16)
-            blob = np.exp(-((x - at_x) ** 2 + (y - at_y) ** 2) / (2 * radius**2))
-            picture += blob[..., None] * generator.uniform(-255, 255, 3)
-        picture += generator.normal(0, 4, picture.shape)
+        blob = np.exp(-((x - at_x) ** 2 + (y - at_y) ** 2) / (2 * 8.0**2))
+        picture += blob[..., None] * 160 + generator.normal(0, 4, picture.shape)
         crops.append(picture.clip(0, 255).astype(np.uint8))
-    return CropBatch(np.stack(crops))
+    return CropBatch(np.stack(crops)), centers_xy
 
 
-def perturbed(network: AggPose, *, seed: int = 0) -> AggPose:
-    """A copy with every weight shaken, and heatmaps brought to the height of trained ones."""
+def perturbed(network: AggPose, codec: HeatmapCodec, *, seed: int = 0) -> AggPose:
+    """A copy with every weight shaken, and peaks planted where the gate's crops have blobs.
+
+    Fresh weights give heatmaps near to zero, and shaken ones peak at the border. So the last
+    linear layer is fitted, by least squares over its inputs, to Gaussians around the blobs, each
+    keypoint's at a place of its own, and scaled to peaks of 1.
+    """
     shaken = copy.deepcopy(network).float().cpu().eval()
     generator = torch.Generator().manual_seed(seed)
-    height, width = network.config.input_size_hw
-    crops = gate_crops(2, (width, height)).rgb
-    pictures = torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 64 - 2
+    crops, centers_xy = gate_crops(max(BATCH_SIZES), codec.input_wh)
+    offsets_xy = np.random.default_rng(seed).uniform(-10, 10, (network.config.num_keypoints, 2))
+    targets = torch.from_numpy(codec.encode(centers_xy[:, None] + offsets_xy))
+    inputs: list[Tensor] = []
+    last = shaken.head.predict.fc2
+    hook = last.register_forward_hook(lambda _module, args, _output: inputs.append(args[0]))
     with torch.no_grad():
         for parameter in shaken.parameters():
-            parameter += torch.randn(parameter.shape, generator=generator) * 0.05
-        heatmaps = cast("torch.Tensor", shaken(pictures))
-        last = shaken.head.predict.fc2
-        center = heatmaps.mean((0, 2, 3))
-        spread = (heatmaps - center[:, None, None]).abs().amax((0, 2, 3))
-        last.weight /= spread[:, None]
-        last.bias.copy_((last.bias - center) / spread)
+            parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.05)
+        for crop in torch.split(torch.from_numpy(crops.rgb), 1):
+            shaken(normalise(crop))
+        hook.remove()
+        features = F.pad(torch.cat(inputs).flatten(0, 1), (0, 1), value=1.0).double()
+        wanted = targets.flatten(2).transpose(1, 2).flatten(0, 1).double()
+        gram = features.T @ features
+        gram += 1e-6 * gram.diagonal().mean() * torch.eye(len(gram))
+        fitted = torch.linalg.solve(gram, features.T @ wanted)
+        fitted /= (features @ fitted).unflatten(0, (len(crops), -1)).amax(1).mean(0)
+        last.weight.copy_(fitted[:-1].T)
+        last.bias.copy_(fitted[-1])
     return shaken
-

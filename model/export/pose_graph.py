@@ -80,6 +80,13 @@ def _top_of_quadratic(log_values: Tensor) -> Tensor:
     return torch.where(has_top.unsqueeze(-1), shift, 0.0)
 
 
+def normalise(crops: Tensor) -> Tensor:
+    """Crops uint8 (N, H, W, 3) RGB to what the network takes: float (N, 3, H, W)."""
+    mean = torch.tensor(IMAGENET_MEAN).view(3, 1, 1) * 255
+    per_std = 1 / (torch.tensor(IMAGENET_STD).view(3, 1, 1) * 255)
+    return (crops.permute(0, 3, 1, 2).float() - mean) * per_std
+
+
 class PoseGraph(nn.Module):
     """Crops to keypoints: normalisation, network and decoding.
 
@@ -94,14 +101,10 @@ class PoseGraph(nn.Module):
         self.network = fuse(network)
         self.decoder = HeatmapDecoder(codec)
         self.flip_order = skeleton.flip_order.tolist() if flip_test else None
-        mean, std = torch.tensor(IMAGENET_MEAN) * 255, torch.tensor(IMAGENET_STD) * 255
-        self.register_buffer("mean", mean.view(3, 1, 1), persistent=False)
-        self.register_buffer("per_std", (1 / std).view(3, 1, 1), persistent=False)
 
     def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
         """Crops uint8 (N, H, W, 3) RGB to keypoints (N, K, 3) and heatmaps (N, K, h, w)."""
-        pictures = crops.permute(0, 3, 1, 2).float()
-        pictures = (pictures - self.get_buffer("mean")) * self.get_buffer("per_std")
+        pictures = normalise(crops)
         heatmaps = cast("Tensor", self.network(pictures))
         if self.flip_order is not None:
             mirrored = self.network(pictures.flip(-1)).flip(-1)[:, self.flip_order]

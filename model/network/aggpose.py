@@ -104,9 +104,7 @@ class Stage(nn.Module):
         if stage == 1:
             self.embed = OverlapPatchEmbedding(3, dims[0], kernel=7, stride=4)
         else:
-            self.embed = OverlapPatchEmbedding(
-                dims[stage - 2], dims[stage - 1], kernel=3, stride=2
-            )
+            self.embed = OverlapPatchEmbedding(dims[stage - 2], dims[stage - 1], kernel=3, stride=2)
         levels = range(1, stage + 1)
         self.branches = nn.ModuleList(
             _make_branch(config.size, stage=stage, level=level) for level in levels

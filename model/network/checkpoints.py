@@ -3,8 +3,8 @@
 Files are read as tensors only: a pickle that holds code is refused, never run.
 """
 
-import os
 import pickle
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from model.network.aggpose import AggPose, AggPoseConfig
 from model.network.names import mit_name, mit_name_of_segformer, released_name
-from model.network.sizes import size_by_name
+from model.network.sizes import SIZES, size_by_name
 from model.spec.errors import CheckpointError, ModelError, UnsafeCheckpointError
 
 FORMAT = "aggpose-checkpoint"
@@ -32,7 +32,9 @@ def read_torch_file(path: Path) -> dict[str, Any]:
         CheckpointError: It is not there, cut short, or no checkpoint.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd pickles; they load or are refused below
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if "weights_only" in str(error) or "Unsupported" in str(error):
             raise UnsafeCheckpointError(
@@ -74,7 +76,7 @@ def save_checkpoint(network: AggPose, path: Path, *, provenance: Mapping[str, An
     aside = path.with_name(f".{path.name}.part")
     try:
         torch.save(content, aside)
-        os.replace(aside, path)
+        aside.replace(path)
     except (OSError, RuntimeError) as error:
         aside.unlink(missing_ok=True)
         raise CheckpointError(f"{path}: cannot be written: {error}") from error
@@ -134,6 +136,31 @@ def load_released_checkpoint(network: AggPose, state_dict: Mapping[str, Any]) ->
     ours = {released_name(name): name for name in network.state_dict()}
     _check_names(theirs, ours)
     _load(network, {ours[name]: tensor for name, tensor in theirs.items()})
+
+
+def recognise_released(
+    state_dict: Mapping[str, Any], *, input_size_hw: tuple[int, int] = (256, 192)
+) -> AggPoseConfig:
+    """Tell the size and number of keypoints of a released checkpoint by its tensors.
+
+    Raises:
+        CheckpointError: It is no AggPose, or of a size that we do not know.
+    """
+    tensors = unwrapped(state_dict)
+    try:
+        num_keypoints = len(tensors["final_layer.fc2.weight"])
+        dims = tuple(len(tensors[f"patch_embed{level}.proj.weight"]) for level in (1, 2, 3, 4))
+    except KeyError as error:
+        raise CheckpointError(f"expected a released AggPose, got one without {error}") from error
+    depths = tuple(
+        len({name.split(".")[1] for name in tensors if name.startswith(f"block{level}.")})
+        for level in (1, 2, 3, 4)
+    )
+    for size in SIZES.values():
+        if (size.embed_dims, size.depths) == (dims, depths):
+            return AggPoseConfig(size, num_keypoints, input_size_hw=input_size_hw)
+    known = "; ".join(f"{s.name} {s.embed_dims} {s.depths}" for s in SIZES.values())
+    raise CheckpointError(f"expected channels and depths of {known}; got {dims} {depths}")
 
 
 def load_mit_checkpoint(network: AggPose, state_dict: Mapping[str, Any]) -> list[str]:

@@ -65,9 +65,7 @@ class OverlapPatchEmbedding(nn.Module):
 
     def __init__(self, channels_in: int, channels_out: int, *, kernel: int, stride: int) -> None:
         super().__init__()
-        self.proj = nn.Conv2d(
-            channels_in, channels_out, kernel, stride=stride, padding=kernel // 2
-        )
+        self.proj = nn.Conv2d(channels_in, channels_out, kernel, stride=stride, padding=kernel // 2)
         self.norm = nn.LayerNorm(channels_out)
 
     def forward(self, picture: Tensor) -> FeatureMap:

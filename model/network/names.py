@@ -59,7 +59,7 @@ def mit_name(name: str) -> str | None:
     match = _OF_STAGE.fullmatch(name)
     if not match:
         return None
-    kind, index, what = (match["part"] or f"embed.{match['stage']}.down").split(".")
+    _, index, what = (match["part"] or f"embed.{match['stage']}.down").split(".")
     module = {"blocks": "block", "norm": "norm", "down": "patch_embed"}.get(what)
     return f"{module}{int(index) + 1}.{_with_nested_dwconv(match['rest'])}" if module else None
 

@@ -116,10 +116,7 @@ def open_session(path: Path, options: EngineOptions) -> Session:
 
 def _require(package: str, extra: str) -> None:
     if importlib.util.find_spec(package) is None:
-        raise MissingPackageError(
-            f"this needs {package}, which is not installed: "
-            f"pip install 'aggpose-service[{extra}]'"
-        )
+        raise MissingPackageError.of(package, extra)
 
 
 class OnnxRuntimeSession:
@@ -226,5 +223,3 @@ class OpenVinoSession:
             name: np.array(value[:count])
             for name, value in zip(self.output_names, values, strict=True)
         }
-
-

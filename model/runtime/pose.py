@@ -36,9 +36,7 @@ class PoseEstimator:
         self._session = session
 
     @classmethod
-    def open(
-        cls, path: Path, options: EngineOptions, *, skeleton_id: str | None = None
-    ) -> Self:
+    def open(cls, path: Path, options: EngineOptions, *, skeleton_id: str | None = None) -> Self:
         """Open a model file.
 
         Args:
@@ -71,7 +69,7 @@ class PoseEstimator:
             ArrayError: Crops of another size than the model's.
             EngineError: The engine gave something that is not a number.
         """
-        found = self._run(crops, "keypoints")
+        found = self.run(crops)["keypoints"]
         return Keypoints(found[..., :2].copy(), found[..., 2].copy())
 
     def heatmaps(self, crops: CropBatch) -> NDArray[np.float32]:
@@ -85,17 +83,25 @@ class PoseEstimator:
                 f"{self.model_file.path}: expected a model with heatmaps, got one with "
                 f"{', '.join(self.manifest.outputs)}; export it with --heatmaps"
             )
-        return self._run(crops, "heatmaps")
+        return self.run(crops)["heatmaps"]
 
-    def _run(self, crops: CropBatch, output: str) -> NDArray[np.float32]:
+    def run(self, crops: CropBatch) -> dict[str, NDArray[np.float32]]:
+        """All outputs of any number of crops, by name: keypoints (N, K, 3) of x, y, score.
+
+        Raises:
+            ArrayError: Crops of another size than the model's.
+            EngineError: The engine gave something that is not a number.
+        """
         check_array("crops", crops.rgb, ("N", *self.manifest.input_hw, 3), np.uint8)
         step = self.options.batch_size
         # an empty batch still has the output's shape: run one crop and keep none of it
         rgb = crops.rgb if len(crops) else np.zeros((1, *crops.rgb.shape[1:]), np.uint8)
-        parts = [self._session.run(rgb[i : i + step])[output] for i in range(0, len(rgb), step)]
-        found = np.concatenate(parts)[: len(crops)]
-        if not np.isfinite(found).all():
-            raise EngineError(
-                f"{self.options.engine} gave numbers that are not finite in {output}"
-            )
-        return found
+        parts = [self._session.run(rgb[i : i + step]) for i in range(0, len(rgb), step)]
+        outputs = {
+            name: np.concatenate([part[name] for part in parts])[: len(crops)]
+            for name in self.manifest.outputs
+        }
+        for name, values in outputs.items():
+            if not np.isfinite(values).all():
+                raise EngineError(f"{self.options.engine} gave numbers that are not finite: {name}")
+        return outputs

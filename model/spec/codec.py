@@ -142,7 +142,8 @@ class HeatmapCodec:
         scores = heatmaps.reshape(count, num_keypoints, height * width).max(-1)
         peak_xy, smoothed = self._around_peaks(heatmaps)
         shift_xy = _top_of_quadratic(np.log(np.maximum(smoothed, SMALLEST)))
-        heatmap_xy = peak_xy + np.where(self._inside(peak_xy)[..., None], shift_xy, 0.0)
+        shift_xy = np.where(self._inside(peak_xy)[..., None], shift_xy, 0.0)
+        heatmap_xy = peak_xy.astype(np.float64) + shift_xy
         crop_xy = between_grids(heatmap_xy, self.heatmap_wh, self.input_wh)
         return Keypoints(crop_xy.astype(np.float32), scores)
 
@@ -170,14 +171,14 @@ class HeatmapCodec:
         """Whether a peak is at least two cells from the border, as its derivatives need."""
         width, height = self.heatmap_wh
         inside: NDArray[np.bool_] = (peak_xy > 1) & (peak_xy < (width - 2, height - 2))
-        return np.all(inside, axis=-1)
+        return np.asarray(inside.all(axis=-1))
 
     def _around_peaks(
         self, heatmaps: NDArray[np.float32]
     ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
         """The highest cells (N, K, 2) and the smoothed heatmap at STENCIL_XY from them."""
-        width = heatmaps.shape[-1]
-        peak = heatmaps.reshape(*heatmaps.shape[:2], -1).argmax(-1)
+        width, height = self.heatmap_wh
+        peak = heatmaps.reshape(*heatmaps.shape[:2], height * width).argmax(-1)
         peak_xy = np.stack([peak % width, peak // width], axis=-1)
         windows = self._windows(heatmaps, peak_xy)
         return peak_xy, np.einsum("nkyx,pyx->nkp", windows, self.stencil)

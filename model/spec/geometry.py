@@ -12,14 +12,14 @@ and is named `centre-aligned-isotropic` in every model manifest.
 
 import math
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.spec.errors import GeometryError
 
-PIXEL_CONVENTION = "centre-aligned-isotropic"
+PIXEL_CONVENTION: Final = "centre-aligned-isotropic"
 BOX_PADDING = 1.25
 """A box grows by this factor before it is cut out (released code; best on real frames too)."""
 

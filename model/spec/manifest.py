@@ -121,8 +121,23 @@ def parse_manifest(text: str) -> Manifest:
     try:
         return Manifest.model_validate_json(text)
     except ValidationError as error:
-        problems = [
-            f"{'.'.join(str(part) for part in problem['loc']) or 'manifest'}: {problem['msg']}"
-            for problem in error.errors()
-        ]
-        raise ManifestError(f"malformed model manifest: {'; '.join(problems)}") from error
+        raise ManifestError(f"malformed model manifest: {_problems(error)}") from error
+
+
+def parse_provenance(values: dict[str, object]) -> Provenance:
+    """Read the provenance of a checkpoint.
+
+    Raises:
+        ManifestError: A field is missing, unknown or of another kind.
+    """
+    try:
+        return Provenance.model_validate(values)
+    except ValidationError as error:
+        raise ManifestError(f"malformed provenance: {_problems(error)}") from error
+
+
+def _problems(error: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(str(part) for part in problem['loc']) or 'all of it'}: {problem['msg']}"
+        for problem in error.errors()
+    )

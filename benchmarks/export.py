@@ -1,0 +1,172 @@
+"""What the rewritten graph gains: against the network exported as written, on ONNX Runtime's CPU.
+
+    python benchmarks/export.py [--size aggpose-t] [--rounds 40]
+
+One thread. The candidates take turns, round by round, and ratios are of medians, so that a machine
+that is not quite idle shifts all of them. Then it shows where the time of both graphs goes, by
+operator, and how far keypoints drift in bfloat16 on OpenVINO.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from unittest import mock
+
+import numpy as np
+import onnxruntime
+import torch
+
+from model.export import fused
+from model.export.onnx_export import OPSET, PoseExport, export_pose_model
+from model.export.parity import gate_crops, perturbed, well_conditioned
+from model.network.aggpose import AggPose, build_aggpose
+from model.runtime.engines import EngineOptions, Precision
+from model.runtime.pose import PoseEstimator
+from model.spec.codec import HeatmapCodec
+from model.spec.manifest import Provenance
+from model.spec.skeleton import load_skeleton
+
+Run = Callable[[], object]
+
+
+def export_as_written(network: AggPose, path: Path) -> None:
+    """The network as it stands: normalised floats in, heatmaps out, no decoding."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network,
+            (torch.zeros(2, 3, *network.config.input_size_hw),),
+            path,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=["pictures"],
+            dynamic_axes={"pictures": {0: "batch"}},
+        )
+
+
+def session(path: Path, *, profile: Path | None = None, whole: bool = False) -> Run:
+    """A run of one crop on one thread, with the options of the runtime."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    if profile is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(profile)
+    opened = onnxruntime.InferenceSession(
+        str(path),
+        options,
+        providers=["CPUExecutionProvider"],
+        disabled_optimizers=None if whole else ["SkipLayerNormFusion"],
+    )
+    taken = opened.get_inputs()[0]
+    shape = [1, *taken.shape[1:]]
+    generator = np.random.default_rng(0)
+    crops = generator.integers(0, 256, shape, dtype=np.uint8)
+    batch = crops if "uint8" in taken.type else crops.astype(np.float32) / 64 - 2
+    if profile is None:
+        return lambda: opened.run(None, {taken.name: batch})
+
+    def profiled() -> object:
+        for _ in range(20):
+            opened.run(None, {taken.name: batch})
+        return opened.end_profiling()
+
+    return profiled
+
+
+def compare(runs: dict[str, Run], rounds: int) -> None:
+    """Frames per CPU-second of each, and the ratio to the first."""
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for i in range(rounds + 3):
+        for name, run in runs.items():
+            start = time.process_time()
+            run()
+            if i >= 3:
+                times[name].append(time.process_time() - start)
+    first = median(next(iter(times.values())))
+    for name, values in times.items():
+        print(f"{name:44} {1 / median(values):6.1f} frames/CPU-s   x{first / median(values):.2f}")
+
+
+def operators(path: Path, folder: Path, *, whole: bool) -> None:
+    """The operators that take the time."""
+    trace = Path(str(session(path, profile=folder / "profile", whole=whole)()))
+    spent: Counter[str] = Counter()
+    calls: Counter[str] = Counter()
+    for event in json.loads(trace.read_text()):
+        if event.get("cat") == "Node" and event["name"].endswith("kernel_time"):
+            spent[event["args"]["op_name"]] += event["dur"]
+            calls[event["args"]["op_name"]] += 1
+    total = sum(spent.values())
+    shares = (f"{name} {100 * t / total:.0f} % ({calls[name] // 20})" for name, t in spent.items())
+    ranked = sorted(shares, key=lambda text: -int(text.split()[1]))
+    print(f"  {total / 20_000:.1f} ms a crop: {', '.join(ranked[:12])}")
+
+
+def drift(size: str, folder: Path) -> None:
+    """Keypoints in bfloat16 against float32 on OpenVINO, on planted peaks."""
+    torch.manual_seed(0)
+    codec = HeatmapCodec.for_input((192, 256))
+    path = folder / "planted.onnx"
+    write(perturbed(build_aggpose(size), codec), path, heatmaps=True)
+    crops, _ = gate_crops(32, codec.input_wh, seed=1)
+    precisions: tuple[Precision, ...] = ("float32", "bfloat16")
+    plain, lowered = (
+        PoseEstimator.open(path, EngineOptions(engine="openvino", precision=p)).run(crops)
+        for p in precisions
+    )
+    offset = np.abs(lowered["keypoints"] - plain["keypoints"])[
+        well_conditioned(plain["heatmaps"], codec)
+    ]
+    px = np.linalg.norm(offset[:, :2], axis=-1)
+    print(
+        f"bfloat16 drift of {len(px)} planted peaks: median {np.median(px):.2f}, 95th percentile "
+        f"{np.percentile(px, 95):.2f} crop px; scores {offset[:, 2].max():.3f} at most"
+    )
+
+
+def write(network: AggPose, path: Path, *, heatmaps: bool = False) -> None:
+    """Export through the gate."""
+    provenance = Provenance(trained=False, summary="random weights")
+    skeleton = load_skeleton("infant21")
+    request = PoseExport(network, skeleton, "benchmark", "0", provenance, heatmaps=heatmaps)
+    export_pose_model(request, path, engines=("cpu",))
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", default="aggpose-t")
+    parser.add_argument("--rounds", type=int, default=40)
+    arguments = parser.parse_args()
+    torch.manual_seed(0)
+    network = build_aggpose(arguments.size).eval()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        written, unfolded, whole = (folder / f"{n}.onnx" for n in ("written", "unfolded", "whole"))
+        export_as_written(network, written)
+        write(network, whole)
+        with mock.patch.object(fused, "folding_pays", return_value=False):
+            write(network, unfolded)
+        print(f"{arguments.size}, ONNX Runtime {onnxruntime.__version__}, one thread, batch 1")
+        runs = {
+            "as written, heatmaps only": session(written, whole=True),
+            "rewritten, attention not folded, keypoints": session(unfolded),
+            "rewritten, with SkipLayerNormFusion": session(whole, whole=True),
+            "rewritten, keypoints (what is exported)": session(whole),
+        }
+        compare(runs, arguments.rounds)
+        print("where the time goes as written:")
+        operators(written, folder, whole=True)
+        print("where the time goes as exported:")
+        operators(whole, folder, whole=False)
+        drift(arguments.size, folder)
+
+
+if __name__ == "__main__":
+    main()
