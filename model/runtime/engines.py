@@ -134,11 +134,7 @@ class OnnxRuntimeSession:
         settings.log_severity_level = 3
         try:
             self._session = onnxruntime.InferenceSession(
-                str(path),
-                settings,
-                providers=_provider_list(options),
-                # fuses an addition into the norm after it, and is slower than the two (measured)
-                disabled_optimizers=["SkipLayerNormFusion"] if options.engine == "cpu" else None,
+                str(path), settings, providers=_provider_list(options)
             )
         except Exception as error:  # onnxruntime raises classes of no common base
             raise ModelFileError(f"{path}: ONNX Runtime cannot open it: {error}") from error
