@@ -82,25 +82,31 @@ def export_pose_model(
         ParityError: An engine disagrees; no file is written.
         ModelFileError: The file cannot be written.
     """
-    reports: list[ParityReport] = []
+    if not path.parent.is_dir():
+        raise ModelFileError(f"{path}: cannot be written: there is no folder {path.parent}")
     aside = path.with_name(f".{path.name}.part")
-    with tempfile.TemporaryDirectory() as folder:
-        debug = Path(folder) / "graph.onnx"
-        shaken = perturbed(export.network, export.codec)
-        for label, network in (("perturbed", shaken), ("exported", export.network)):
-            proto = _to_onnx(export, network)
-            manifest = _seal(proto, export, outputs=("keypoints", "heatmaps"))
-            onnx.save(proto, debug)
-            reports += check_parity(network, export.skeleton, debug, label=label, engines=engines)
-    if not export.heatmaps:
-        del proto.graph.output[1:]
-        manifest = _seal(proto, export, outputs=("keypoints",))
+    reports: list[ParityReport] = []
     try:
-        onnx.save(proto, aside)
+        with tempfile.TemporaryDirectory() as folder:
+            debug = Path(folder) / "heatmaps.onnx"
+            shaken = perturbed(export.network, export.codec)
+            for label, network in (("perturbed", shaken), ("exported", export.network)):
+                proto = _to_onnx(export, network)
+                manifest = _seal(proto, export, outputs=("keypoints", "heatmaps"))
+                onnx.save(proto, debug)
+                if not export.heatmaps:
+                    del proto.graph.output[1:]
+                    manifest = _seal(proto, export, outputs=("keypoints",))
+                onnx.save(proto, aside)
+                files = (debug, aside)
+                reports += check_parity(
+                    network, export.skeleton, files, label=label, engines=engines
+                )
         aside.replace(path)
     except OSError as error:
-        aside.unlink(missing_ok=True)
         raise ModelFileError(f"{path}: cannot be written: {error.strerror}") from error
+    finally:
+        aside.unlink(missing_ok=True)
     return manifest, reports
 
 

@@ -38,7 +38,8 @@ class EngineOptions:
 
     Attributes:
         engine: `tensorrt` or `cuda` (NVIDIA), `openvino` or `cpu` (ONNX Runtime's).
-        precision: Of the network's arithmetic; decoding is float32 always.
+        precision: Of the network's arithmetic. On OpenVINO decoding stays float32; TensorRT
+            may lower any part of the graph to float16, which nobody has measured yet.
         batch_size: Crops that go through the network together.
         threads: CPU threads; 0 leaves it to the engine.
         device_id: Which GPU.
