@@ -5,14 +5,16 @@ from pathlib import Path
 import click
 import torch
 
-from model.export.onnx_export import PoseExport, export_pose_model
+from model.export.onnx_export import LICENCE, PoseExport, export_pose_model
 from model.network.aggpose import build_aggpose
 from model.network.checkpoints import load_checkpoint
-from model.network.sizes import SIZES
+from model.network.sizes import INPUT_SIZES, SIZES, Fusion
 from model.runtime.engines import installed_engines
 from model.spec.errors import ConfigurationError, MissingPackageError
-from model.spec.manifest import Provenance, parse_provenance
+from model.spec.manifest import Provenance
 from model.spec.skeleton import skeleton_for
+
+RANDOM = "random weights: finds nothing, for timing only"
 
 
 @click.command()
@@ -32,26 +34,24 @@ from model.spec.skeleton import skeleton_for
 @click.option(
     "--fusion",
     type=click.Choice(["released", "paper"]),
-    default="released",
-    show_default=True,
-    help="With --random-weights: how levels are merged.",
+    help="With --random-weights: how levels are merged.  [default: released]",
 )
 @click.option(
     "--keypoints",
     type=click.Choice(["21", "17"]),
-    default="21",
-    show_default=True,
-    help="With --random-weights: 21 for infant21, 17 for coco17.",
+    help="With --random-weights: 21 for infant21, 17 for coco17.  [default: 21]",
 )
 @click.option(
     "--input",
     "input_hw",
-    type=click.Choice(["256x192", "384x288"]),
-    default="256x192",
-    show_default=True,
-    help="With --random-weights: height x width of the crops.",
+    type=click.Choice(list(INPUT_SIZES)),
+    help="With --random-weights: height x width of the crops.  [default: 256x192]",
 )
-@click.option("--seed", default=0, show_default=True, help="With --random-weights.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    help="With --random-weights: of the random numbers.  [default: 0]",
+)
 def export(
     checkpoint: Path | None,
     out: Path,
@@ -61,33 +61,35 @@ def export(
     flip_test: bool,
     heatmaps: bool,
     random_weights: str | None,
-    fusion: str,
-    keypoints: str,
-    input_hw: str,
-    seed: int,
+    fusion: Fusion | None,
+    keypoints: str | None,
+    input_hw: str | None,
+    seed: int | None,
 ) -> None:
     """Write a network as one ONNX file: uint8 crops in, keypoints out.
 
     CHECKPOINT is one of ours, from training or from `aggpose model convert`. The file is written
     only if it agrees with the network on every engine that is installed.
     """
-    if (checkpoint is None) == (random_weights is None):
-        raise ConfigurationError("expected either CHECKPOINT or --random-weights SIZE")
+    chosen = [fusion, keypoints, input_hw, seed]
     if checkpoint is not None:
-        network, raw = load_checkpoint(checkpoint)
-        provenance = parse_provenance(raw)
-    else:
-        height, width = (int(side) for side in input_hw.split("x"))
-        torch.manual_seed(seed)
+        if random_weights is not None or any(option is not None for option in chosen):
+            raise ConfigurationError(
+                "expected CHECKPOINT alone, got options that go with --random-weights only: "
+                "a checkpoint says itself what it is"
+            )
+        network, provenance, licence = load_checkpoint(checkpoint)
+    elif random_weights is not None:
+        torch.manual_seed(seed or 0)
         network = build_aggpose(
-            random_weights or "",
-            num_keypoints=int(keypoints),
-            fusion="paper" if fusion == "paper" else "released",
-            input_size_hw=(height, width),
+            random_weights,
+            num_keypoints=int(keypoints or 21),
+            fusion=fusion or "released",
+            input_size_hw=INPUT_SIZES[input_hw or "256x192"],
         )
-        provenance = Provenance(
-            trained=False, summary=f"random weights (seed {seed}): finds nothing, for timing only"
-        )
+        provenance, licence = Provenance(trained=False, summary=RANDOM), LICENCE
+    else:
+        raise ConfigurationError("expected either CHECKPOINT or --random-weights SIZE")
     skeleton = skeleton_for(network.config.num_keypoints)
     request = PoseExport(
         network,
@@ -95,6 +97,7 @@ def export(
         name or f"{network.config.size.name}-{skeleton.id}",
         model_version,
         provenance,
+        licence,
         flip_test=flip_test,
         heatmaps=heatmaps,
     )

@@ -9,13 +9,15 @@ from pathlib import Path
 import onnx
 import torch
 
-from model.export.parity import ParityReport, check_parity, perturbed
+from model.export.fused import fuse
+from model.export.parity import Forms, ParityReport, check_parity, perturbed
 from model.export.pose_graph import PoseGraph
 from model.network.aggpose import AggPose
 from model.network.arithmetic import count_parameters
 from model.runtime.engines import EngineName
 from model.spec.codec import HeatmapCodec
-from model.spec.errors import ModelFileError, SkeletonError
+from model.spec.errors import ManifestError, SkeletonError
+from model.spec.files import written_aside
 from model.spec.manifest import MANIFEST_KEY, CodecFacts, Manifest, Provenance
 from model.spec.onnx_file import RawTensor, weights_sha256
 from model.spec.skeleton import Skeleton
@@ -36,12 +38,14 @@ class PoseExport:
         name: Of the model, as in `aggpose-t-infant21`.
         version: Of the model.
         provenance: Where the weights come from.
+        licence: SPDX expression for the weights.
         flip_test: Average the crop and its mirror picture inside the graph, at twice the cost.
         heatmaps: Give the heatmaps as a second output, for looking inside.
         sigma_px: Of the heatmaps that it was trained on; None for the codec's own.
 
     Raises:
         SkeletonError: The skeleton has another number of keypoints.
+        ManifestError: A name or version that no manifest could carry.
     """
 
     network: AggPose
@@ -49,6 +53,7 @@ class PoseExport:
     name: str
     version: str
     provenance: Provenance
+    licence: str = LICENCE
     flip_test: bool = False
     heatmaps: bool = False
     sigma_px: float | None = None
@@ -59,6 +64,9 @@ class PoseExport:
             raise SkeletonError(
                 f"expected a skeleton of {expected} keypoints, got {self.skeleton.id} with {got}"
             )
+        for label, text in (("name", self.name), ("version", self.version)):
+            if not text or not text.isprintable():
+                raise ManifestError(f"expected a {label} of printable characters, got {text!r}")
 
     @property
     def codec(self) -> HeatmapCodec:
@@ -80,40 +88,34 @@ def export_pose_model(
 
     Raises:
         ParityError: An engine disagrees; no file is written.
-        ModelFileError: The file cannot be written.
+        OutputError: The file cannot be written.
     """
-    if not path.parent.is_dir():
-        raise ModelFileError(f"{path}: cannot be written: there is no folder {path.parent}")
-    aside = path.with_name(f".{path.name}.part")
     reports: list[ParityReport] = []
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            debug = Path(folder) / "heatmaps.onnx"
-            shaken = perturbed(export.network, export.codec)
-            for label, network in (("perturbed", shaken), ("exported", export.network)):
-                proto = _to_onnx(export, network)
-                manifest = _seal(proto, export, outputs=("keypoints", "heatmaps"))
-                onnx.save(proto, debug)
-                if not export.heatmaps:
-                    del proto.graph.output[1:]
-                    manifest = _seal(proto, export, outputs=("keypoints",))
-                onnx.save(proto, aside)
-                files = (debug, aside)
-                reports += check_parity(
-                    network, export.skeleton, files, label=label, engines=engines
-                )
-        aside.replace(path)
-    except OSError as error:
-        raise ModelFileError(f"{path}: cannot be written: {error.strerror}") from error
-    finally:
-        aside.unlink(missing_ok=True)
+    with written_aside(path) as aside, tempfile.TemporaryDirectory() as folder:
+        debug = Path(folder) / "heatmaps.onnx"
+        shaken = perturbed(export.network, export.codec)
+        for label, network in (("perturbed", shaken), ("exported", export.network)):
+            proto = _to_onnx(export, network)
+            manifest = _seal(proto, export, outputs=("keypoints", "heatmaps"))
+            onnx.save(proto, debug)
+            if not export.heatmaps:
+                del proto.graph.output[1:]
+                manifest = _seal(proto, export, outputs=("keypoints",))
+            onnx.save(proto, aside)
+            reports += check_parity(
+                network,
+                export.skeleton,
+                Forms(with_heatmaps=debug, shipped=aside),
+                label=label,
+                engines=engines,
+            )
     return manifest, reports
 
 
 def _to_onnx(export: PoseExport, network: AggPose) -> onnx.ModelProto:
     """Export, and drop what tells of the machine that did it."""
     graph = PoseGraph(
-        copy.deepcopy(network).float().cpu().eval(),
+        fuse(copy.deepcopy(network).float().cpu().eval()),
         export.skeleton,
         export.codec,
         flip_test=export.flip_test,
@@ -139,6 +141,7 @@ def _to_onnx(export: PoseExport, network: AggPose) -> onnx.ModelProto:
     for part in (*proto.graph.node, *proto.graph.input, *proto.graph.output):
         del part.metadata_props[:]
         part.doc_string = ""
+    _constants_to_initialisers(proto.graph)
     for tensor in proto.graph.initializer:
         del tensor.metadata_props[:]
         tensor.doc_string = ""
@@ -146,6 +149,16 @@ def _to_onnx(export: PoseExport, network: AggPose) -> onnx.ModelProto:
             name = tensor.name
             tensor.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor), name))
     return proto
+
+
+def _constants_to_initialisers(graph: onnx.GraphProto) -> None:
+    """Make every constant an initialiser, so that the hash of the weights covers it."""
+    constants = [node for node in graph.node if node.op_type == "Constant"]
+    for node in constants:
+        tensor = graph.initializer.add()
+        tensor.CopyFrom(node.attribute[0].t)
+        tensor.name = node.output[0]
+        graph.node.remove(node)
 
 
 def _seal(proto: onnx.ModelProto, export: PoseExport, *, outputs: tuple[str, ...]) -> Manifest:
@@ -167,7 +180,7 @@ def _seal(proto: onnx.ModelProto, export: PoseExport, *, outputs: tuple[str, ...
         opset=OPSET,
         parameters=count_parameters(export.network),
         provenance=export.provenance,
-        licence=LICENCE,
+        licence=export.licence,
         weights_sha256=weights_sha256(tensors),
     )
     del proto.metadata_props[:]

@@ -7,8 +7,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.export.fused import fuse
-from model.network.aggpose import AggPose
 from model.spec.codec import LARGEST_SHIFT, SMALLEST, HeatmapCodec
 from model.spec.geometry import grid_scale
 from model.spec.skeleton import Skeleton
@@ -88,17 +86,22 @@ def normalise(crops: Tensor) -> Tensor:
 
 
 class PoseGraph(nn.Module):
-    """Crops to keypoints: normalisation, network and decoding.
+    """Crops to keypoints: normalisation, network (as written, or fused) and decoding.
 
     With `flip_test` the network sees every crop twice, as it is and mirrored, and the heatmaps
     are averaged; under the pixel convention mirroring is exact, without a shift.
     """
 
     def __init__(
-        self, network: AggPose, skeleton: Skeleton, codec: HeatmapCodec, *, flip_test: bool = False
+        self,
+        network: nn.Module,
+        skeleton: Skeleton,
+        codec: HeatmapCodec,
+        *,
+        flip_test: bool = False,
     ) -> None:
         super().__init__()
-        self.network = fuse(network)
+        self.network = network
         self.decoder = HeatmapDecoder(codec)
         self.flip_order = skeleton.flip_order.tolist() if flip_test else None
 

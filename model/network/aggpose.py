@@ -48,7 +48,7 @@ class AggPoseConfig:
 
     def __post_init__(self) -> None:
         check_input_size(self.input_size_hw, self.size)
-        if self.num_keypoints < 1:
+        if not isinstance(self.num_keypoints, int) or self.num_keypoints < 1:
             raise ConfigurationError(f"expected at least 1 keypoint, got {self.num_keypoints}")
         if self.fusion not in ("released", "paper"):
             raise ConfigurationError(f"expected the fusion released or paper, got {self.fusion!r}")
@@ -171,7 +171,8 @@ class AggPose(nn.Module):
             Stage(config, stage=stage) for stage in range(1, NUM_LEVELS + 1)
         )
         self.head = Head(config)
-        self.apply(initialise)
+        if not self.head.predict.fc2.weight.is_meta:  # only counted, never run
+            self.apply(initialise)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Crops to heatmaps.

@@ -4,11 +4,11 @@ Files are read as tensors only: a pickle that holds code is refused, never run.
 """
 
 import pickle
+import re
 import warnings
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,12 +16,24 @@ from torch import Tensor, nn
 from model.network.aggpose import AggPose, AggPoseConfig
 from model.network.names import mit_name, mit_name_of_segformer, released_name
 from model.network.sizes import SIZES, size_by_name
-from model.spec.errors import CheckpointError, ModelError, UnsafeCheckpointError
+from model.spec.errors import CheckpointError, ModelError, OutputError, UnsafeCheckpointError
+from model.spec.files import written_aside
+from model.spec.manifest import Provenance, parse_provenance
 
 FORMAT = "aggpose-checkpoint"
 FORMAT_VERSION = 1
 
+_UNSAFE = re.compile(r"Unsupported (global|operand|class)|WeightsUnpickler error: Trying to")
+
 StateDict = Mapping[str, Tensor]
+
+
+class Checkpoint(NamedTuple):
+    """A network, where its weights come from, and on what terms."""
+
+    network: AggPose
+    provenance: Provenance
+    licence: str
 
 
 def read_torch_file(path: Path) -> dict[str, Any]:
@@ -35,18 +47,17 @@ def read_torch_file(path: Path) -> dict[str, Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd pickles; they load or are refused below
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if "weights_only" in str(error) or "Unsupported" in str(error):
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except Exception as error:  # torch's reader raises whatever a broken file leads it to
+        if isinstance(error, pickle.UnpicklingError) and _UNSAFE.search(str(error)):
             raise UnsafeCheckpointError(
                 f"{path}: expected tensors only, got a pickle with other objects in it, which "
                 "could run code; save its state_dict alone and try again"
             ) from error
-        raise CheckpointError(f"{path}: expected a torch checkpoint, got {error}") from error
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path}: there is no such file") from error
-    except (RuntimeError, EOFError, OSError, zipfile.BadZipFile, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{path}: cannot be read as a torch checkpoint: {reason}") from error
+        raise CheckpointError(
+            f"{path}: expected a torch checkpoint, got a file that is damaged or something else"
+        ) from error
     if not isinstance(content, dict):
         raise CheckpointError(
             f"{path}: expected a dictionary of tensors, got {type(content).__name__}"
@@ -54,15 +65,17 @@ def read_torch_file(path: Path) -> dict[str, Any]:
     return content
 
 
-def save_checkpoint(network: AggPose, path: Path, *, provenance: Mapping[str, Any]) -> None:
+def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     """Write a network with everything needed to build it again; aside first, then renamed.
 
     Args:
-        network: What to write.
+        checkpoint: What to write.
         path: Where to.
-        provenance: Plain values that say where the weights come from.
+
+    Raises:
+        OutputError: It cannot be written.
     """
-    config = network.config
+    config = checkpoint.network.config
     content = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -70,23 +83,22 @@ def save_checkpoint(network: AggPose, path: Path, *, provenance: Mapping[str, An
         "num_keypoints": config.num_keypoints,
         "fusion": config.fusion,
         "input_size_hw": list(config.input_size_hw),
-        "provenance": dict(provenance),
-        "state_dict": network.state_dict(),
+        "provenance": checkpoint.provenance.model_dump(),
+        "licence": checkpoint.licence,
+        "state_dict": checkpoint.network.state_dict(),
     }
-    aside = path.with_name(f".{path.name}.part")
-    try:
-        torch.save(content, aside)
-        aside.replace(path)
-    except (OSError, RuntimeError) as error:
-        aside.unlink(missing_ok=True)
-        raise CheckpointError(f"{path}: cannot be written: {error}") from error
+    with written_aside(path) as aside:
+        try:
+            torch.save(content, aside)
+        except RuntimeError as error:  # torch's writer, of a full disk for one
+            raise OutputError(f"{path}: cannot be written: {error}") from error
 
 
-def load_checkpoint(path: Path) -> tuple[AggPose, dict[str, Any]]:
+def load_checkpoint(path: Path) -> Checkpoint:
     """Build the network of one of our checkpoints.
 
     Returns:
-        The network in evaluation mode, and the checkpoint's provenance.
+        The network in evaluation mode, with its provenance and licence.
 
     Raises:
         CheckpointError: Not one of ours, or its tensors do not fit.
@@ -97,10 +109,9 @@ def load_checkpoint(path: Path) -> tuple[AggPose, dict[str, Any]]:
             f"{path}: expected a checkpoint of ours, got something else; if it is one of the "
             "authors' released checkpoints, make it ours with `aggpose model convert`"
         )
-    if content.get("format_version") != FORMAT_VERSION:
-        raise CheckpointError(
-            f"{path}: expected format version {FORMAT_VERSION}, got {content.get('format_version')}"
-        )
+    version = content.get("format_version")
+    if not isinstance(version, int) or version != FORMAT_VERSION:
+        raise CheckpointError(f"{path}: expected format version {FORMAT_VERSION}, got {version}")
     try:
         height, width = content["input_size_hw"]
         config = AggPoseConfig(
@@ -109,12 +120,12 @@ def load_checkpoint(path: Path) -> tuple[AggPose, dict[str, Any]]:
             content["fusion"],
             (height, width),
         )
-        state_dict, provenance = content["state_dict"], dict(content["provenance"])
+        network = AggPose(config)
+        _load(network, unwrapped(content["state_dict"]))
+        provenance = parse_provenance(content["provenance"])
+        return Checkpoint(network.eval(), provenance, str(content["licence"]))
     except (KeyError, TypeError, ValueError, ModelError) as error:
         raise CheckpointError(f"{path}: damaged: {error}") from error
-    network = AggPose(config)
-    _load(network, state_dict)
-    return network.eval(), provenance
 
 
 def load_released_checkpoint(network: AggPose, state_dict: Mapping[str, Any]) -> None:
@@ -148,9 +159,9 @@ def recognise_released(
     """
     tensors = unwrapped(state_dict)
     try:
-        num_keypoints = len(tensors["final_layer.fc2.weight"])
-        dims = tuple(len(tensors[f"patch_embed{level}.proj.weight"]) for level in (1, 2, 3, 4))
-    except KeyError as error:
+        num_keypoints = tensors["final_layer.fc2.weight"].shape[0]
+        dims = tuple(tensors[f"patch_embed{level}.proj.weight"].shape[0] for level in (1, 2, 3, 4))
+    except (KeyError, IndexError) as error:
         raise CheckpointError(f"expected a released AggPose, got one without {error}") from error
     depths = tuple(
         len({name.split(".")[1] for name in tensors if name.startswith(f"block{level}.")})
@@ -195,7 +206,7 @@ def unwrapped(state_dict: Mapping[str, Any]) -> dict[str, Tensor]:
     Raises:
         CheckpointError: It holds no tensors, or other things beside them.
     """
-    inner = state_dict.get("state_dict", state_dict)
+    inner = state_dict.get("state_dict", state_dict) if isinstance(state_dict, Mapping) else None
     if not isinstance(inner, Mapping) or not inner:
         raise CheckpointError("expected a dictionary of tensors, got none")
     others = sorted(str(name) for name, value in inner.items() if not isinstance(value, Tensor))

@@ -10,15 +10,18 @@ import torch
 from model.network.aggpose import AggPose, build_aggpose
 from model.network.arithmetic import count_multiply_adds, count_parameters
 from model.network.checkpoints import (
+    Checkpoint,
     load_released_checkpoint,
     read_torch_file,
     recognise_released,
     save_checkpoint,
 )
-from model.network.sizes import SIZES
+from model.network.sizes import INPUT_SIZES, SIZES
+from model.spec.errors import CheckpointError
+from model.spec.manifest import Provenance
 from model.spec.skeleton import SKELETON_IDS, load_skeleton
 
-INPUT_SIZES_HW = ((256, 192), (384, 288))
+RELEASED_LICENCE = "LicenseRef-as-released-by-the-authors"
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ def _rows(name: str, num_keypoints: int) -> list[SizeRow]:
             count_multiply_adds(network, (height, width)),
             SIZES[name].paper_giga_multiply_adds if height == 256 else None,
         )
-        for height, width in INPUT_SIZES_HW
+        for height, width in INPUT_SIZES.values()
     ]
 
 
@@ -89,7 +92,7 @@ def _rows(name: str, num_keypoints: int) -> list[SizeRow]:
 @click.option(
     "--input",
     "input_hw",
-    type=click.Choice([f"{h}x{w}" for h, w in INPUT_SIZES_HW]),
+    type=click.Choice(INPUT_SIZES),
     default="256x192",
     show_default=True,
     help="Height x width of the crops that it was trained on.",
@@ -101,14 +104,15 @@ def convert(released: Path, out: Path, input_hw: str) -> None:
     The result is for `aggpose model export`.
     """
     tensors = read_torch_file(released)
-    height, width = (int(side) for side in input_hw.split("x"))
-    network = AggPose(recognise_released(tensors, input_size_hw=(height, width)))
-    load_released_checkpoint(network, tensors)
-    provenance = {
-        "trained": True,
-        "summary": f"converted from the authors' released checkpoint {released.name}",
-    }
-    save_checkpoint(network, out, provenance=provenance)
+    try:
+        network = AggPose(recognise_released(tensors, input_size_hw=INPUT_SIZES[input_hw]))
+        load_released_checkpoint(network, tensors)
+    except CheckpointError as error:
+        raise CheckpointError(f"{released}: {error}") from error
+    provenance = Provenance(
+        trained=True, summary=f"converted from the authors' released checkpoint {released.name}"
+    )
+    save_checkpoint(Checkpoint(network, provenance, RELEASED_LICENCE), out)
     click.echo(
         f"{out}: {network.config.size.name}, {network.config.num_keypoints} keypoints, "
         f"{count_parameters(network):,} parameters"

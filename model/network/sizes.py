@@ -7,9 +7,6 @@ from model.spec.errors import ConfigurationError
 
 Fusion = Literal["released", "paper"]
 
-LEVELS = (1, 2, 3, 4)
-"""Resolution levels: 1/4, 1/8, 1/16 and 1/32 of the input."""
-
 
 @dataclass(frozen=True)
 class AggPoseSize:
@@ -49,6 +46,10 @@ SIZES = {
 """aggpose-s stands on MiT-B2 and aggpose-l on MiT-B5 (Section 4.1); aggpose-t on MiT-B0."""
 
 
+INPUT_SIZES = {"256x192": (256, 192), "384x288": (384, 288)}
+"""Height x width of the crops that AggPose is published for."""
+
+
 def size_by_name(name: str) -> AggPoseSize:
     """Look a size up.
 
@@ -67,7 +68,7 @@ def check_input_size(input_size_hw: tuple[int, int], size: AggPoseSize) -> None:
         ConfigurationError: Not positive multiples of 32.
     """
     step = 4 * 2 ** (len(size.embed_dims) - 1)
-    if any(side <= 0 or side % step for side in input_size_hw):
+    if any(not isinstance(side, int) or side <= 0 or side % step for side in input_size_hw):
         raise ConfigurationError(
             f"expected an input size (height, width) of multiples of {step}, got {input_size_hw}"
         )

@@ -31,6 +31,8 @@ _PROVIDERS = {
     "cpu": "CPUExecutionProvider",
 }
 
+_ONNX_DTYPES = {"u8": "uint8", "f32": "float", "f16": "float16"}
+
 
 @dataclass(frozen=True)
 class EngineOptions:
@@ -39,7 +41,7 @@ class EngineOptions:
     Attributes:
         engine: `tensorrt` or `cuda` (NVIDIA), `openvino` or `cpu` (ONNX Runtime's).
         precision: Of the network's arithmetic. On OpenVINO decoding stays float32; TensorRT
-            may lower any part of the graph to float16, which nobody has measured yet.
+            may compute float32 in TF32 and lower any part to float16; neither is measured yet.
         batch_size: Crops that go through the network together.
         threads: CPU threads; 0 leaves it to the engine.
         device_id: Which GPU.
@@ -76,8 +78,8 @@ class EngineOptions:
 class Session(Protocol):
     """A model opened on one engine."""
 
-    input_name: str
     input_shape: tuple[int | None, ...]
+    input_dtype: str
     output_names: tuple[str, ...]
 
     def run(self, batch: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
@@ -85,7 +87,11 @@ class Session(Protocol):
 
 
 def installed_engines() -> list[EngineName]:
-    """The engines whose packages are installed and whose devices are there, fastest first."""
+    """The engines whose packages are installed, fastest first.
+
+    ONNX Runtime for GPUs lists what it was built for, whether or not a GPU is there; opening a
+    session tells.
+    """
     found: list[EngineName] = []
     if importlib.util.find_spec("onnxruntime"):
         import onnxruntime  # noqa: PLC0415 - only where it is installed
@@ -98,6 +104,19 @@ def installed_engines() -> list[EngineName]:
     if importlib.util.find_spec("onnxruntime"):
         found.append("cpu")
     return found
+
+
+def precisions_here(engine: EngineName) -> tuple[Precision, ...]:
+    """The precisions that an engine runs on this machine: OpenVINO's bfloat16 needs the CPU's."""
+    if engine == "openvino" and "BF16" not in _openvino_capabilities():
+        return ("float32",)
+    return PRECISIONS[engine]
+
+
+def _openvino_capabilities() -> list[str]:
+    import openvino  # noqa: PLC0415 - of the cpu extra
+
+    return list(openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
 
 
 def open_session(path: Path, options: EngineOptions) -> Session:
@@ -129,7 +148,10 @@ class OnnxRuntimeSession:
         provider = _PROVIDERS[options.engine]
         available = onnxruntime.get_available_providers()
         if provider not in available:
-            raise EngineError(f"expected {provider}, got an onnxruntime with {available} only")
+            raise EngineError(
+                f"expected {provider}, got an onnxruntime with {', '.join(available)}; for a GPU, "
+                "uninstall onnxruntime and install the gpu extra"
+            )
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = options.threads
         settings.log_severity_level = 3
@@ -137,21 +159,37 @@ class OnnxRuntimeSession:
             self._session = onnxruntime.InferenceSession(
                 str(path), settings, providers=_provider_list(options)
             )
+            (model_input,) = self._session.get_inputs()
         except Exception as error:  # onnxruntime raises classes of no common base
-            raise ModelFileError(f"{path}: ONNX Runtime cannot open it: {error}") from error
+            raise ModelFileError(
+                f"{path}: ONNX Runtime cannot open it: {_first_line(error)}"
+            ) from error
         self._session.disable_fallback()
         got = self._session.get_providers()[0]
         if got != provider:
-            raise EngineError(f"expected {provider}, got a session on {got}")
-        model_input = self._session.get_inputs()[0]
-        self.input_name: str = model_input.name
+            raise EngineError(
+                f"expected {provider}, got a session on {got}: the driver, CUDA or TensorRT "
+                "libraries are missing or do not fit"
+            )
+        self._input_name: str = model_input.name
+        self._engine = options.engine
         self.input_shape = tuple(s if isinstance(s, int) else None for s in model_input.shape)
+        self.input_dtype: str = model_input.type.removeprefix("tensor(").removesuffix(")")
         self.output_names = tuple(output.name for output in self._session.get_outputs())
 
     def run(self, batch: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
         """Run one batch; its size is free."""
-        outputs = self._session.run(None, {self.input_name: batch})
+        try:
+            outputs = self._session.run(None, {self._input_name: batch})
+        except Exception as error:  # as above
+            raise EngineError(f"{self._engine} failed: {_first_line(error)}") from error
         return dict(zip(self.output_names, outputs, strict=True))
+
+
+def _first_line(error: Exception) -> str:
+    """Engines explain themselves over many lines; the first that says something will do."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
 
 
 def _provider_list(options: EngineOptions) -> list[tuple[str, dict[str, Any]]]:
@@ -185,23 +223,27 @@ class OpenVinoSession:
         import openvino  # noqa: PLC0415 - of the cpu extra
 
         hint = {"float32": "f32", "bfloat16": "bf16"}[options.precision]
+        if options.precision not in precisions_here("openvino"):
+            raise EngineError(
+                f"expected a CPU with bfloat16, got one with {', '.join(_openvino_capabilities())}"
+            )
         core = openvino.Core()
-        capabilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        if hint == "bf16" and "BF16" not in capabilities:
-            raise EngineError(f"expected a CPU with bfloat16, got one with {capabilities}")
         settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": hint}
         if options.threads:
             settings["INFERENCE_NUM_THREADS"] = options.threads
         try:
             model = core.read_model(str(path))
-            shape = model.inputs[0].partial_shape
-            self.input_name: str = model.inputs[0].any_name
+            (model_input,) = model.inputs
+            shape = model_input.partial_shape
             self.input_shape = tuple(None if d.is_dynamic else d.get_length() for d in shape)
+            self.input_dtype: str = _ONNX_DTYPES.get(model_input.element_type.get_type_name(), "")
             shape[0] = options.batch_size
             model.reshape(shape)
             compiled = core.compile_model(model, "CPU", settings)
-        except RuntimeError as error:
-            raise ModelFileError(f"{path}: OpenVINO cannot open it: {error}") from error
+        except (RuntimeError, ValueError) as error:
+            raise ModelFileError(
+                f"{path}: OpenVINO cannot open it: {_first_line(error)}"
+            ) from error
         got = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
         if got != hint:
             raise EngineError(f"expected the precision {hint}, got {got}")
@@ -214,7 +256,10 @@ class OpenVinoSession:
         count = len(batch)
         if count < self._batch_size:
             batch = np.resize(batch, (self._batch_size, *batch.shape[1:]))
-        outputs = self._request.infer({0: np.ascontiguousarray(batch)})
+        try:
+            outputs = self._request.infer({0: np.ascontiguousarray(batch)})
+        except RuntimeError as error:
+            raise EngineError(f"openvino failed: {_first_line(error)}") from error
         values = list(outputs.values())
         return {
             name: np.array(value[:count])

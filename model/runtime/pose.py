@@ -7,10 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.runtime.engines import EngineOptions, Session, open_session
-from model.spec.arrays import CropBatch, Keypoints, check_array
-from model.spec.errors import ConfigurationError, EngineError, ManifestError, SkeletonError
+from model.spec.arrays import CropBatch, Keypoints, Shape, check_array
+from model.spec.errors import (
+    ArrayError,
+    ConfigurationError,
+    EngineError,
+    ManifestError,
+    SkeletonError,
+)
 from model.spec.manifest import Manifest
 from model.spec.onnx_file import ModelFile, read_model_file
+from model.spec.skeleton import Skeleton, load_skeleton
 
 
 class PoseEstimator:
@@ -25,12 +32,18 @@ class PoseEstimator:
         manifest = model_file.manifest
         if manifest.task != "pose":
             raise ManifestError(f"{model_file.path}: expected a pose model, got a {manifest.task}")
-        expected = (None, *manifest.input_hw, 3)
-        if session.input_shape != expected or session.output_names != manifest.outputs:
+        expected = ("uint8", (None, *manifest.input_hw, 3), manifest.outputs)
+        got = (session.input_dtype, session.input_shape, session.output_names)
+        if got != expected:
             raise ManifestError(
-                f"{model_file.path}: the manifest says input {expected} and outputs "
-                f"{manifest.outputs}, got {session.input_shape} and {session.output_names}"
+                f"{model_file.path}: the manifest says input and outputs {expected}, got {got}"
             )
+        width, height = manifest.heatmap_codec.heatmap_wh
+        num_keypoints = 0 if manifest.skeleton is None else manifest.skeleton.num_keypoints
+        self._shapes: dict[str, Shape] = {
+            "keypoints": ("N", num_keypoints, 3),
+            "heatmaps": ("N", num_keypoints, height, width),
+        }
         self.model_file = model_file
         self.options = options
         self._session = session
@@ -42,7 +55,7 @@ class PoseEstimator:
         Args:
             path: An ONNX file with a manifest.
             options: Engine, precision, batch.
-            skeleton_id: Refuse models of another skeleton.
+            skeleton_id: Refuse models of another skeleton, or of the same name with other points.
 
         Raises:
             ModelFileError: Not there, not ONNX or cut short.
@@ -51,10 +64,8 @@ class PoseEstimator:
             EngineError: The engine or precision asked for is not what would run.
         """
         model_file = read_model_file(path)
-        skeleton = model_file.manifest.skeleton
-        if skeleton_id is not None and (skeleton is None or skeleton.id != skeleton_id):
-            got = "no skeleton" if skeleton is None else skeleton.id
-            raise SkeletonError(f"{path}: expected the skeleton {skeleton_id}, got {got}")
+        if skeleton_id is not None:
+            _check_skeleton(model_file, load_skeleton(skeleton_id))
         return cls(model_file, open_session(path, options), options)
 
     @property
@@ -102,6 +113,22 @@ class PoseEstimator:
             for name in self.manifest.outputs
         }
         for name, values in outputs.items():
+            try:
+                check_array(name, values, self._shapes[name], np.float32)
+            except ArrayError as error:
+                raise ManifestError(f"{self.model_file.path}: the manifest says {error}") from error
             if not np.isfinite(values).all():
                 raise EngineError(f"{self.options.engine} gave numbers that are not finite: {name}")
         return outputs
+
+
+def _check_skeleton(model_file: ModelFile, needed: Skeleton) -> None:
+    skeleton = model_file.manifest.skeleton
+    if skeleton is None or skeleton.id != needed.id:
+        got = "none" if skeleton is None else skeleton.id
+        raise SkeletonError(f"{model_file.path}: expected the skeleton {needed.id}, got {got}")
+    if (skeleton.keypoints, skeleton.flip_pairs) != (needed.keypoints, needed.flip_pairs):
+        raise SkeletonError(
+            f"{model_file.path}: expected the keypoints of {needed.id} in their order, got "
+            f"{', '.join(skeleton.keypoints)}"
+        )

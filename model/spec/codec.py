@@ -3,7 +3,7 @@
 Decoding is distribution-aware (DARK, Zhang et al. 2020, equations 6 to 9): the heatmap around its
 highest cell is smoothed, its logarithm is taken as a quadratic, and the quadratic's top is the
 keypoint. Smoothing needs only the cells around the peak, so that is all that is computed here and
-in the exported graph (`model.export.decoding`), which does the same sums.
+in the exported graph (`model.export.pose_graph`), which does the same sums.
 """
 
 from dataclasses import dataclass

@@ -61,6 +61,12 @@ class ModelFileError(ModelError):
     code = "model.file"
 
 
+class OutputError(ModelError):
+    """What was made cannot be written: no room, no permission, or something else lies there."""
+
+    code = "model.output"
+
+
 class ParityError(ModelError):
     """An exported graph disagrees with the network it was made from."""
 
@@ -82,5 +88,6 @@ class MissingPackageError(ModelError):
     def of(cls, package: str, extra: str) -> Self:
         """The error for a package that one of the distribution's extras brings."""
         return cls(
-            f"this needs {package}, which is not installed: pip install 'aggpose-service[{extra}]'"
+            f"this needs {package}, which is not installed: in the project's folder, "
+            f"pip install -c constraints.txt '.[{extra}]'"
         )

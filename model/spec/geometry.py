@@ -87,7 +87,11 @@ class CropFrame:
         The box is that of the displayed picture; for a turned crop, give the box of the turned
         infant (its size along the crop's axes) or a generous one.
         """
+        if np.shape(xyxy) != (4,):
+            raise GeometryError(f"expected a box (4,), got {np.shape(xyxy)}")
         x1, y1, x2, y2 = (float(v) for v in xyxy)
+        if min(input_wh) < 2:
+            raise GeometryError(f"expected a crop of at least 2x2 px, got {input_wh}")
         if not (x2 >= x1 and y2 >= y1):
             raise GeometryError(f"expected x1 <= x2 and y1 <= y2, got {(x1, y1, x2, y2)}")
         if not padding > 0:

@@ -3,7 +3,7 @@
 It is one JSON value under the ONNX metadata key `aggpose.manifest`.
 """
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -36,7 +36,7 @@ class Provenance(_Part):
     data: str | None = None
     recipe: str | None = None
     commit: str | None = None
-    metrics: dict[str, float] = Field(default_factory=dict)
+    metrics: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = Field(default_factory=dict)
 
 
 class CodecFacts(_Part):
@@ -75,7 +75,7 @@ class Manifest(_Part):
     name: str = Field(min_length=1)
     version: str = Field(min_length=1)
     architecture: str
-    input_hw: tuple[int, int]
+    input_hw: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]]
     pixel_convention: Literal["centre-aligned-isotropic"] = PIXEL_CONVENTION
     skeleton: Skeleton | None = None
     codec: CodecFacts | None = None
@@ -124,8 +124,8 @@ def parse_manifest(text: str) -> Manifest:
         raise ManifestError(f"malformed model manifest: {_problems(error)}") from error
 
 
-def parse_provenance(values: dict[str, object]) -> Provenance:
-    """Read the provenance of a checkpoint.
+def parse_provenance(values: object) -> Provenance:
+    """Read the provenance of a checkpoint, a dictionary of plain values.
 
     Raises:
         ManifestError: A field is missing, unknown or of another kind.

@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.spec.arrays import CropBatch, check_array
+from model.spec.errors import ArrayError
 from model.spec.geometry import CropFrame
 
 
@@ -23,6 +24,8 @@ def warp_crop(picture: NDArray[np.uint8], frame: CropFrame) -> NDArray[np.uint8]
     """
     shape = ("H", "W") if picture.ndim == 2 else ("H", "W", "C")
     check_array("picture", picture, shape, np.uint8)
+    if not picture.size:
+        raise ArrayError(f"picture: expected at least one pixel, got {picture.shape}")
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     warped = cv2.warpAffine(picture, frame.to_picture_matrix, frame.input_wh, flags=flags)
     return np.asarray(warped, np.uint8)
@@ -30,4 +33,6 @@ def warp_crop(picture: NDArray[np.uint8], frame: CropFrame) -> NDArray[np.uint8]
 
 def warp_crops(picture_rgb: NDArray[np.uint8], frames: list[CropFrame]) -> CropBatch:
     """Cut N crops of one size out of an RGB picture, uint8 (H, W, 3)."""
+    if not frames:
+        raise ArrayError("frames: expected at least one crop to cut, got none")
     return CropBatch(np.stack([warp_crop(picture_rgb, frame) for frame in frames]))

@@ -81,6 +81,6 @@ def test_commands_run_or_say_what_is_missing(exported: tuple[Path, list[ParityRe
     done = run(COMMAND, "list")
     assert done.returncode == 1
     assert done.stderr == (
-        "aggpose: this needs torch, which is not installed: "
-        "pip install 'aggpose-service[train]' [model.missing_package]\n"
+        "aggpose: this needs torch, which is not installed: in the project's folder, "
+        "pip install -c constraints.txt '.[train]' [model.missing_package]\n"
     )

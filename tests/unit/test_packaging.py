@@ -1,4 +1,4 @@
-"""What is in the tree is in the wheel."""
+"""What is in the tree is listed for the wheel, and the pins are exact."""
 
 import tomllib
 from importlib import resources
@@ -19,6 +19,21 @@ def test_every_package_of_the_tree_is_listed() -> None:
     assert listed == found
     for name in tops:
         assert resources.files(name).joinpath("py.typed").is_file()
+
+
+def test_every_data_file_of_the_tree_is_package_data() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    patterns = project["tool"]["setuptools"]["package-data"]
+    for top in ("migrations", "model", "service", "workers"):
+        for path in (ROOT / top).rglob("*"):
+            if path.is_dir() or path.suffix in {".py", ".pyc"}:
+                continue
+            owner = path.parent
+            while not (owner / "__init__.py").exists():
+                owner = owner.parent
+            package = ".".join(owner.relative_to(ROOT).parts)
+            own = [*patterns.get(package, []), *patterns["*"]]
+            assert any(path.relative_to(owner).match(pattern) for pattern in own), path
 
 
 def test_constraints_are_exact_and_name_no_place() -> None:

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from model.network.aggpose import AggPose, AggPoseConfig, build_aggpose
 from model.network.checkpoints import (
+    FORMAT,
+    Checkpoint,
     load_checkpoint,
     load_mit_checkpoint,
     load_released_checkpoint,
@@ -18,7 +20,8 @@ from model.network.checkpoints import (
 )
 from model.network.names import mit_name, mit_name_of_segformer, released_name
 from model.network.sizes import SIZES
-from model.spec.errors import CheckpointError, UnsafeCheckpointError
+from model.spec.errors import CheckpointError, OutputError, UnsafeCheckpointError
+from model.spec.manifest import Provenance
 
 Tensors = dict[str, Tensor]
 
@@ -67,9 +70,10 @@ def test_recognises_size_and_keypoints() -> None:
     tensors = {released_name(name): t for name, t in network.state_dict().items()}
     config = recognise_released(tensors)
     assert (config.size.name, config.num_keypoints) == ("aggpose-t", 17)
-    del tensors["block3.1.norm1.weight"]
     with pytest.raises(CheckpointError, match="expected a released AggPose"):
         recognise_released({"weight": torch.zeros(1)})
+    with pytest.raises(CheckpointError, match="expected a released AggPose"):
+        recognise_released({**tensors, "final_layer.fc2.weight": torch.zeros(())})
 
 
 def test_unknown_depths_are_named(micro_state_dict: Tensors) -> None:
@@ -80,14 +84,62 @@ def test_unknown_depths_are_named(micro_state_dict: Tensors) -> None:
 def test_ours_comes_back_as_it_was(tmp_path: Path) -> None:
     network = build_aggpose("aggpose-t", fusion="paper", input_size_hw=(384, 288))
     path = tmp_path / "ours.pt"
-    save_checkpoint(network, path, provenance={"trained": False, "summary": "fresh"})
-    loaded, provenance = load_checkpoint(path)
+    provenance = Provenance(trained=False, summary="fresh", metrics={"AP": 0.5})
+    save_checkpoint(Checkpoint(network, provenance, "AGPL-3.0-or-later"), path)
+    loaded, *rest = load_checkpoint(path)
     assert loaded.config == network.config
-    assert provenance == {"trained": False, "summary": "fresh"}
+    assert rest == [provenance, "AGPL-3.0-or-later"]
     assert not loaded.training
     for name, tensor in network.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], tensor)
     assert [p.name for p in tmp_path.iterdir()] == ["ours.pt"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"state_dict": [1, 2]},
+        {"state_dict": {"weight": "text"}},
+        {"state_dict": {"weight": torch.zeros(1), 3: torch.zeros(1)}},
+        {"input_size_hw": [256.0, 192.0]},
+        {"num_keypoints": 21.5},
+        {"format_version": torch.zeros(2)},
+        {"provenance": {"trained": "perhaps"}},
+        {"size": "aggpose-xl"},
+    ],
+)
+def test_damage_inside_ours_is_an_error_that_names_the_file(
+    damage: dict[str, object], tmp_path: Path
+) -> None:
+    content = {
+        "format": FORMAT,
+        "format_version": 1,
+        "size": "aggpose-t",
+        "num_keypoints": 21,
+        "fusion": "released",
+        "input_size_hw": [256, 192],
+        "provenance": {"trained": False, "summary": "x"},
+        "licence": "AGPL-3.0-or-later",
+        "state_dict": {},
+    }
+    path = tmp_path / "damaged.pt"
+    torch.save(content | damage, path)
+    with pytest.raises(CheckpointError, match=r"damaged\.pt"):
+        load_checkpoint(path)
+
+
+def test_places_that_cannot_be_written(tmp_path: Path, micro_network: AggPose) -> None:
+    checkpoint = Checkpoint(micro_network, Provenance(trained=False, summary="x"), "none")
+    (tmp_path / "file").write_text("kept")
+    for path, message in (
+        (tmp_path, "got a folder"),
+        (tmp_path / "nowhere" / "x.pt", "there is no folder"),
+        (tmp_path / "file" / "x.pt", "there is no folder"),
+        (tmp_path / ("n" * 300), "cannot be written"),
+    ):
+        with pytest.raises(OutputError, match=message):
+            save_checkpoint(checkpoint, path)
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_released_file_is_told_the_way(tmp_path: Path, micro_state_dict: Tensors) -> None:
@@ -125,8 +177,13 @@ def test_broken_files_are_one_error(tmp_path: Path, micro_state_dict: Tensors) -
     path.write_bytes(b"")
     with pytest.raises(CheckpointError):
         read_torch_file(path)
-    with pytest.raises(CheckpointError, match="no such file"):
+    with pytest.raises(CheckpointError, match="No such file"):
         read_torch_file(tmp_path / "nothing.pth")
+    for text in (b"hello world", b"a: 1", b"<html>not found</html>", b"{}"):
+        path.write_bytes(text)
+        with pytest.raises(CheckpointError, match="damaged or something else") as caught:
+            read_torch_file(path)
+        assert not isinstance(caught.value, UnsafeCheckpointError)
     torch.save(torch.zeros(3), path)
     with pytest.raises(CheckpointError, match="got Tensor"):
         read_torch_file(path)

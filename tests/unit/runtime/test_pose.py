@@ -60,6 +60,39 @@ def test_a_wrong_skeleton(exported: Exported) -> None:
         PoseEstimator.open(exported[0], OPTIONS, skeleton_id="coco17")
 
 
+def test_the_same_name_for_other_keypoints(exported: Exported, tmp_path: Path) -> None:
+    """Left and right swapped under the right name: the weights' hash could not tell."""
+    proto = onnx.load(exported[0])
+    manifest = read_model_file(exported[0]).manifest
+    assert manifest.skeleton is not None
+    order = [manifest.skeleton.keypoints[i] for i in manifest.skeleton.flip_order]
+    skeleton = manifest.skeleton.model_copy(update={"keypoints": tuple(order)})
+    changed = manifest.model_copy(update={"skeleton": skeleton})
+    proto.metadata_props[0].value = changed.model_dump_json()
+    path = tmp_path / "swapped.onnx"
+    onnx.save(proto, path)
+    with pytest.raises(SkeletonError, match="in their order, got left_eye"):
+        PoseEstimator.open(path, OPTIONS, skeleton_id="infant21")
+
+
+def test_a_graph_that_gives_other_keypoints_than_its_manifest(
+    estimator: PoseEstimator,
+) -> None:
+    short = _Session(("keypoints", "heatmaps"), num_keypoints=17)
+    lying = PoseEstimator(estimator.model_file, short, OPTIONS)
+    with pytest.raises(
+        ManifestError, match=r"manifest says keypoints: expected float32 \(N, 21, 3\), got .*17"
+    ):
+        lying.estimate(CropBatch(np.zeros((1, 256, 192, 3), np.uint8)))
+
+
+def test_a_graph_that_takes_floats(estimator: PoseEstimator) -> None:
+    session = _Session(("keypoints", "heatmaps"))
+    session.input_dtype = "float"
+    with pytest.raises(ManifestError, match="got \\('float'"):
+        PoseEstimator(estimator.model_file, session, OPTIONS)
+
+
 def test_a_truncated_model(exported: Exported, tmp_path: Path) -> None:
     path = tmp_path / "short.onnx"
     path.write_bytes(exported[0].read_bytes()[:-50_000])
@@ -72,7 +105,7 @@ def test_a_manifest_that_does_not_fit_its_graph(exported: Exported, tmp_path: Pa
     del proto.graph.output[1:]
     path = tmp_path / "other.onnx"
     onnx.save(proto, path)
-    with pytest.raises(ManifestError, match=r"got .* and \('keypoints',\)"):
+    with pytest.raises(ManifestError, match=r"got \('uint8', .*, \('keypoints',\)\)"):
         PoseEstimator.open(path, OPTIONS)
 
 
@@ -94,10 +127,13 @@ def test_numbers_that_are_none_are_an_error(estimator: PoseEstimator) -> None:
 class _Session(Session):
     """A session that finds nothing but NaN."""
 
-    def __init__(self, outputs: tuple[str, ...]) -> None:
-        self.input_name = "crops"
+    def __init__(self, outputs: tuple[str, ...], *, num_keypoints: int = 21) -> None:
+        self.num_keypoints = num_keypoints
+        self.input_dtype = "uint8"
         self.input_shape = (None, 256, 192, 3)
         self.output_names = outputs
 
     def run(self, batch: np.ndarray) -> dict[str, np.ndarray]:
-        return dict.fromkeys(self.output_names, np.full((len(batch), 21, 3), np.nan, np.float32))
+        return dict.fromkeys(
+            self.output_names, np.full((len(batch), self.num_keypoints, 3), np.nan, np.float32)
+        )

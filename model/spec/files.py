@@ -1,0 +1,30 @@
+"""Writing files so that nothing half done ever lies under a real name."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from model.spec.errors import OutputError
+
+
+@contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Give a path to write to; when the block ends well, it takes the place of `path`.
+
+    Raises:
+        OutputError: `path` cannot be written; what stood there before still does.
+    """
+    if path.is_dir():
+        raise OutputError(f"{path}: expected the name of a file, got a folder")
+    if not path.parent.is_dir():
+        raise OutputError(f"{path}: cannot be written: there is no folder {path.parent}")
+    aside = path.with_name(f".{path.name}.part")
+    try:
+        aside.touch()
+        yield aside
+        aside.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
