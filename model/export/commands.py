@@ -94,7 +94,7 @@ def export(
     request = PoseExport(
         network,
         skeleton,
-        name or f"{network.config.size.name}-{skeleton.id}",
+        f"{network.config.size.name}-{skeleton.id}" if name is None else name,
         model_version,
         provenance,
         licence,

@@ -23,7 +23,7 @@ from model.spec.manifest import Provenance, parse_provenance
 FORMAT = "aggpose-checkpoint"
 FORMAT_VERSION = 1
 
-_UNSAFE = re.compile(r"Unsupported (global|operand|class)|WeightsUnpickler error: Trying to")
+_UNSAFE = re.compile("Unsupported (global|class)")
 
 StateDict = Mapping[str, Tensor]
 

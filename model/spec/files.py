@@ -14,13 +14,16 @@ def written_aside(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: `path` cannot be written; what stood there before still does.
     """
-    if path.is_dir():
-        raise OutputError(f"{path}: expected the name of a file, got a folder")
-    if not path.parent.is_dir():
-        raise OutputError(f"{path}: cannot be written: there is no folder {path.parent}")
-    aside = path.with_name(f".{path.name}.part")
     try:
+        if path.is_dir():
+            raise OutputError(f"{path}: expected the name of a file, got a folder")
+        if not path.parent.is_dir():
+            raise OutputError(f"{path}: cannot be written: there is no folder {path.parent}")
+        aside = path.with_name(f".{path.name}.part")
         aside.touch()
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    try:
         yield aside
         aside.replace(path)
     except OSError as error:
