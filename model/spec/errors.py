@@ -77,3 +77,21 @@ class MissingPackageError(ModelError):
     """An optional package is needed for this, with the way to get it."""
 
     code = "model.missing_package"
+
+
+class SyntheticError(ModelError):
+    """A synthetic infant cannot be made: a bad seed, split, size, or damaged package data."""
+
+    code = "model.synthetic"
+
+
+class OutputError(ModelError):
+    """What was made cannot be written: no room, no permission, or something else lies there."""
+
+    code = "model.output"
+
+
+class DatasetError(ModelError):
+    """A folder of labelled pictures is missing, damaged, or made with other settings."""
+
+    code = "model.dataset"
