@@ -15,12 +15,17 @@ from model.spec.errors import MissingPackageError, ModelError
 
 COMMANDS = {
     "model": ("model.export.commands:app", "List, convert, export, inspect and time models."),
+    "synth": ("model.synthetic.commands:app", "Make labelled synthetic infants."),
 }
 
 EXTRA_OF_PACKAGE = {
+    "av": "synthetic",
+    "matplotlib": "synthetic",
+    "numba": "synthetic",
     "onnx": "train",
     "onnxruntime": "cpu",
     "openvino": "cpu",
+    "scipy": "synthetic",
     "torch": "train",
 }
 

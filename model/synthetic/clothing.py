@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from model.synthetic.body import Body
+from model.synthetic.landmarks import CHEST_VERTEX
 from model.synthetic.raster import Floats32, vertex_normals
 from model.synthetic.rig import Floats, Rig
 from model.synthetic.surface import NUM_LAYERS, Print, Style
@@ -249,10 +250,10 @@ def _extras(
         field = np.maximum(field, cap)
     if rng.random() < 0.06:
         worn.append("bib")
-        chin = rest[5155, 2]
-        radius = np.hypot(rest[:, 0], rest[:, 2] - (chin - 0.05))
-        front = (rest[:, 1] < rest[:, 1].mean() + 0.0) & ~tailor.head
-        field = np.maximum(field, np.where(front, rng.uniform(0.045, 0.06) - radius, -1.0))
+        collar = rest[CHEST_VERTEX, 2] + 0.004
+        radius = np.hypot(rest[:, 0], np.maximum(collar - 0.045 - rest[:, 2], 0))
+        front = (rest[:, 1] < rest[CHEST_VERTEX, 1] + 0.02) & ~tailor.head & (rest[:, 2] < collar)
+        field = np.maximum(field, np.where(front, rng.uniform(0.042, 0.055) - radius, -0.02))
     for name, chance, bones in (
         ("mittens", 0.06, ("wrist.L", "wrist.R")), ("socks", 0.10, ("foot.L", "foot.R")),
     ):  # fmt: skip

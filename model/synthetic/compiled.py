@@ -15,3 +15,13 @@ def kernel(function: Kernel) -> Kernel:
     picture does not depend on how many processes make pictures.
     """
     return cast(Kernel, numba.njit(cache=True, fastmath=True, nogil=True)(function))
+
+
+def inlined(function: Kernel) -> Kernel:
+    """Compile a function into each kernel that calls it.
+
+    A call that is not inlined counts references of every array it passes, with atomic
+    instructions; in a loop over pixels that costs more than the work itself.
+    """
+    made = numba.njit(cache=True, fastmath=True, nogil=True, inline="always")(function)
+    return cast(Kernel, made)

@@ -128,7 +128,7 @@ def make_drape(
         turn_deg: Against the world.
     """
     crumpled = name == "crumple"
-    ragged = rng.uniform(0.08, 0.3) if crumpled else 0.05
+    ragged = rng.uniform(0.05, 0.15) if crumpled else 0.05
     edge = np.stack([_wander(rng), _wander(rng)]) * np.float32(ragged * min(half_m))
     octaves = ((3, 8), (7, 17)) if crumpled else ((2, 5), (3, 11))
     folds = ridges(elongated(rng, _GRID, octaves, 0.8) * np.float32(0.8))

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from model.spec.arrays import LabelledKeypoints
 from model.synthetic.camera import Camera
 from model.synthetic.raster import Floats32
-from model.synthetic.rendering import SAMPLES, Rendered
+from model.synthetic.rendering import Rendered
 from model.synthetic.rig import Floats
+from model.synthetic.shading import SAMPLES
 from model.synthetic.subject import Posed, Subject
 from model.synthetic.surface import Part
 

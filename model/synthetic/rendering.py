@@ -21,11 +21,15 @@ from model.synthetic.raster import (
 )
 from model.synthetic.rig import Floats
 from model.synthetic.setting import Ground
-from model.synthetic.shading import COVER_EXTENT_M, SHADOW_CELLS, SHADOW_EXTENT_M, shade
+from model.synthetic.shading import (
+    COVER_EXTENT_M,
+    SAMPLES,
+    SHADOW_CELLS,
+    SHADOW_EXTENT_M,
+    shade,
+)
 from model.synthetic.surface import Assembly, Part, Surface
 
-SAMPLES = 2
-"""Samples per pixel along a side."""
 _CONTACT_CELLS = 112
 
 
@@ -55,8 +59,8 @@ class Rendered:
 
 @cache
 def grain_table() -> Floats32:
-    """float32 (24, 24, 24): the random numbers behind skin and weave, the same everywhere."""
-    return np.random.default_rng(24).random((24, 24, 24)).astype(np.float32)
+    """float32 (32, 32, 32): the random numbers behind skin and weave, the same everywhere."""
+    return np.random.default_rng(24).random((32, 32, 32)).astype(np.float32)
 
 
 def assemble(surfaces: Sequence[Surface]) -> Assembly:
@@ -118,16 +122,15 @@ def render(
     contact, canopy = _covers(assembly)
     shadows = _shadow_map(assembly, light_axes)
     centre = (np.asarray(camera.size_wh, np.float64)) / 2 * SAMPLES
-    out = np.empty((height * SAMPLES, width * SAMPLES, 3), np.float32)
+    picture = np.empty((height, width, 3), np.float32)
     shade(
-        buffers.triangle, buffers.second, buffers.third, buffers.nearness, SAMPLES,
+        buffers.triangle, buffers.second, buffers.third, buffers.nearness,
         camera.axes, camera.position, camera.focal_px * SAMPLES, centre,
         assembly.faces, assembly.vertices, assembly.normals, assembly.colour, assembly.gloss,
         assembly.pattern_xyz, assembly.layers, assembly.face_style, assembly.styles,
         skin_mottle, grain_table(), ground.row(), ground.albedo, ground.slope,
-        contact, canopy, shadows, _near_shadow(shadows), light_axes, light.row(), out,
+        contact, canopy, shadows, _near_shadow(shadows), light_axes, light.row(), picture,
     )  # fmt: skip
-    picture = cv2.resize(out, (width, height), interpolation=cv2.INTER_AREA)
     _draw_walls(picture, buffers, walls, camera, light)
     return Rendered(picture, buffers, assembly)
 

@@ -14,7 +14,7 @@ from model.synthetic.landmarks import infant21
 from model.synthetic.overlay import mask_face, stamp, stamp_text
 from model.synthetic.posing import Posture, supine
 from model.synthetic.raster import Floats32
-from model.synthetic.rendering import SAMPLES, Rendered
+from model.synthetic.rendering import Rendered
 from model.synthetic.scene import Scene, draw, sample_scene
 from model.synthetic.seeds import PICTURES_PER_SUBJECT, PictureSeed
 from model.synthetic.sensor import (
@@ -26,6 +26,7 @@ from model.synthetic.sensor import (
     to_jpeg,
 )
 from model.synthetic.setting import Ground, sample_ground
+from model.synthetic.shading import SAMPLES
 from model.synthetic.subject import Posed, Subject, lay_down, sample_subject
 
 Size = tuple[int, int]

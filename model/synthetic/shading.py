@@ -7,7 +7,7 @@ classes that make them: `light.Light.row`, `setting.Ground.row`, `surface.Style.
 import numpy as np
 from numpy.typing import NDArray
 
-from model.synthetic.compiled import kernel
+from model.synthetic.compiled import inlined, kernel
 from model.synthetic.raster import Floats32, Ints32
 
 SHADOW_EXTENT_M = 0.62
@@ -17,22 +17,35 @@ COVER_EXTENT_M = 0.5
 """Half the side of the square in which bodies darken what lies under them."""
 
 
-@kernel
+@inlined
 def noise3(table, x, y, z):  # type: ignore[no-untyped-def]
-    """Smooth noise in 0..1 from a cube of random numbers."""
-    n = table.shape[0]
+    """Smooth noise in 0..1 from a cube of 32 x 32 x 32 random numbers."""
     fx, fy, fz = np.floor(x), np.floor(y), np.floor(z)
-    dx, dy, dz = x - fx, y - fy, z - fz
-    i, j, k = int(fx) % n, int(fy) % n, int(fz) % n
-    i2, j2, k2 = (i + 1) % n, (j + 1) % n, (k + 1) % n
-    a = table[i, j, k] * (1 - dx) + table[i2, j, k] * dx
-    b = table[i, j2, k] * (1 - dx) + table[i2, j2, k] * dx
-    c = table[i, j, k2] * (1 - dx) + table[i2, j, k2] * dx
-    d = table[i, j2, k2] * (1 - dx) + table[i2, j2, k2] * dx
-    return (a * (1 - dy) + b * dy) * (1 - dz) + (c * (1 - dy) + d * dy) * dz
+    dx, dy, dz = np.float32(x - fx), np.float32(y - fy), np.float32(z - fz)
+    i, j, k = int(fx) & 31, int(fy) & 31, int(fz) & 31
+    i2, j2, k2 = (i + 1) & 31, (j + 1) & 31, (k + 1) & 31
+    a = table[i, j, k] + dx * (table[i2, j, k] - table[i, j, k])
+    b = table[i, j2, k] + dx * (table[i2, j2, k] - table[i, j2, k])
+    c = table[i, j, k2] + dx * (table[i2, j, k2] - table[i, j, k2])
+    d = table[i, j2, k2] + dx * (table[i2, j2, k2] - table[i, j2, k2])
+    a += dy * (b - a)
+    c += dy * (d - c)
+    return a + dz * (c - a)
 
 
-@kernel
+@inlined
+def noise2(table, x, y):  # type: ignore[no-untyped-def]
+    """As noise3 in one plane of the cube."""
+    fx, fy = np.floor(x), np.floor(y)
+    dx, dy = np.float32(x - fx), np.float32(y - fy)
+    i, j = int(fx) & 31, int(fy) & 31
+    i2, j2 = (i + 1) & 31, (j + 1) & 31
+    a = table[i, j, 0] + dx * (table[i2, j, 0] - table[i, j, 0])
+    b = table[i, j2, 0] + dx * (table[i2, j2, 0] - table[i, j2, 0])
+    return a + dy * (b - a)
+
+
+@inlined
 def _print_of(style, table, x, y, z):  # type: ignore[no-untyped-def]
     """Which of a style's colours shows at a place: 0, 1 or 2."""
     pattern = int(style[9])
@@ -51,10 +64,9 @@ def _print_of(style, table, x, y, z):  # type: ignore[no-untyped-def]
         return 1 if noise3(table, x * s * 2, y * s * 2, z * s * 2) > 0.66 else 0
     if pattern == 5:
         i, j = np.floor(u), np.floor(v)
-        n = table.shape[0]
-        a = table[int(i) % n, int(j) % n, 3]
-        b = table[int(j) % n, int(i) % n, 7]
-        c = table[int(i + 5) % n, int(j) % n, 11]
+        a = table[int(i) & 31, int(j) & 31, 3]
+        b = table[int(j) & 31, int(i) & 31, 7]
+        c = table[int(i + 5) & 31, int(j) & 31, 11]
         if a < 0.45:
             return 0
         du, dv = u - i - 0.25 - 0.5 * b, v - j - 0.25 - 0.5 * c
@@ -72,7 +84,7 @@ def _print_of(style, table, x, y, z):  # type: ignore[no-untyped-def]
     return 0
 
 
-@kernel
+@inlined
 def _shadow(shadows, u, v, depth, bias, reach, phase):  # type: ignore[no-untyped-def]
     """Share of light that reaches a place, from a 4 x 4 turned pattern of the shadow map."""
     n = shadows.shape[0]
@@ -87,7 +99,7 @@ def _shadow(shadows, u, v, depth, bias, reach, phase):  # type: ignore[no-untype
     return lit / 16
 
 
-@kernel
+@inlined
 def _sample_map(cells, x, y, extent):  # type: ignore[no-untyped-def]
     """Bilinear value of a square map that covers -extent..extent; its border value outside."""
     n = cells.shape[0]
@@ -99,7 +111,7 @@ def _sample_map(cells, x, y, extent):  # type: ignore[no-untyped-def]
     return top * (1 - b) + (cells[j + 1, i] * (1 - a) + cells[j + 1, i + 1] * a) * b
 
 
-@kernel
+@inlined
 def _ground_at(ground, albedo, slope, position, ray, table, out):  # type: ignore[no-untyped-def]
     """Colour, normal and place where a ray meets the mat, its side or the floor.
 
@@ -125,7 +137,7 @@ def _ground_at(ground, albedo, slope, position, ray, table, out):  # type: ignor
                 + albedo[j + 1, i, m] * w01
                 + albedo[j + 1, i + 1, m] * w11
             )
-        grain = 0.97 + 0.06 * noise3(table, u * 700, v * 700, 0.0)
+        grain = 0.97 + 0.06 * noise2(table, u * 700, v * 700)
         du = slope[j, i, 0] * (1 - a) + slope[j, i + 1, 0] * a
         dv = slope[j, i, 1] * (1 - a) + slope[j, i + 1, 1] * a
         q = 1 / np.sqrt(1 + du * du + dv * dv)
@@ -139,7 +151,7 @@ def _ground_at(ground, albedo, slope, position, ray, table, out):  # type: ignor
     u, v = c * x + s * y + ground[2], -s * x + c * y + ground[3]
     under = abs(u) < ground[4] and abs(v) < ground[5]
     edge = max(abs(u) - ground[4], abs(v) - ground[5])
-    tone = noise3(table, u * 3 + 5, v * 3, 1.0) * 0.7 + noise3(table, u * 21, v * 21, 2.0) * 0.3
+    tone = noise2(table, u * 3 + 5, v * 3) * 0.7 + noise2(table, u * 21, v * 21) * 0.3
     stripe = 1.0
     if ground[15] > 0:
         line = u * ground[15]
@@ -152,7 +164,7 @@ def _ground_at(ground, albedo, slope, position, ray, table, out):  # type: ignor
     return True
 
 
-@kernel
+@inlined
 def _surface_at(
     f, w1, w2, faces, vertices, normals, colour, gloss, pattern_xyz, layers,
     face_style, styles, table, skin_mottle, ray, out,
@@ -224,7 +236,7 @@ def _surface_at(
     return kind
 
 
-@kernel
+@inlined
 def _light_at(light, x, y):  # type: ignore[no-untyped-def]
     """How much of the key light falls on a place: a gradient, and the edge of a shade."""
     level = max(0.15, 1 + light[13] * x + light[14] * y)
@@ -234,9 +246,13 @@ def _light_at(light, x, y):  # type: ignore[no-untyped-def]
     return level
 
 
+SAMPLES = 2
+"""Samples per pixel along a side."""
+
+
 @kernel
 def shade(
-    triangle: Ints32, second: Floats32, third: Floats32, nearness: Floats32, step: int,
+    triangle: Ints32, second: Floats32, third: Floats32, nearness: Floats32,
     axes: NDArray[np.float64], position: NDArray[np.float64], focal: float,
     centre: NDArray[np.float64],
     faces: Ints32, vertices: Floats32, normals: Floats32, colour: Floats32, gloss: Floats32,
@@ -247,58 +263,60 @@ def shade(
     shadows: Floats32, shaded: NDArray[np.uint8], light_axes: NDArray[np.float64], light: Floats32,
     out: Floats32,
 ) -> None:  # fmt: skip
-    """Colour every sample, float32 (H, W, 3) linear light in `out`.
+    """Colour every pixel, float32 (H, W, 3) linear light in `out`.
 
-    Samples of one pixel (step x step) that show one smooth surface are shaded once.
+    The buffers hold SAMPLES x SAMPLES samples a pixel; where they show one smooth surface, one is
+    shaded, else all are and the pixel is their mean.
     """
     height, width = triangle.shape
-    hit = np.zeros(10)
-    ray = np.zeros(3)
-    for y in range(height):
-        for x in range(width):
-            y0, x0 = y - y % step, x - x % step
-            if (y != y0 or x != x0) and _uniform(triangle, nearness, y0, x0, step):
-                for m in range(3):
-                    out[y, x, m] = out[y0, x0, m]
-                continue
-            dx, dy = (x + 0.5 - centre[0]) / focal, (y + 0.5 - centre[1]) / focal
+    hit, ray, here = np.zeros(10), np.zeros(3), np.zeros(3)
+    for y0 in range(0, height, SAMPLES):
+        for x0 in range(0, width, SAMPLES):
+            samples = 1 if _uniform(triangle, nearness, y0, x0) else SAMPLES * SAMPLES
+            phase = (x0 * 7.13 + y0 * 13.7) % 6.2832
+            py, px = y0 // SAMPLES, x0 // SAMPLES
             for m in range(3):
-                ray[m] = axes[m, 0] * dx + axes[m, 1] * dy + axes[m, 2]
-            f = triangle[y, x]
-            if f < 0:
-                kind = 3
-                if not _ground_at(ground, albedo, slope, position, ray, table, hit):
-                    for m in range(3):
-                        out[y, x, m] = 0.5 * light[6 + m]
-                    continue
-                cover = _sample_map(contact, hit[6], hit[7], COVER_EXTENT_M)
-                over = _sample_map(canopy, hit[6], hit[7], COVER_EXTENT_M)
-                cover *= 1 - 0.3 * min(1.0, over / 0.1)
-                if hit[8] < -0.004:
-                    cover = 1.0
-                wrap = 0.1
-            else:
-                kind = _surface_at(
-                    f, second[y, x], third[y, x], faces, vertices, normals, colour, gloss,
-                    pattern_xyz, layers, face_style, styles, table, skin_mottle, ray, hit,
+                out[py, px, m] = 0.0
+            for sample in range(samples):
+                y, x = y0 + sample // SAMPLES, x0 + sample % SAMPLES
+                dx, dy = (x + 0.5 - centre[0]) / focal, (y + 0.5 - centre[1]) / focal
+                for m in range(3):
+                    ray[m] = axes[m, 0] * dx + axes[m, 1] * dy + axes[m, 2]
+                f = triangle[y, x]
+                kind, wrap, cover = 3, 0.1, 1.0
+                if f < 0:
+                    if not _ground_at(ground, albedo, slope, position, ray, table, hit):
+                        for m in range(3):
+                            out[py, px, m] += 0.5 * light[6 + m] / samples
+                        continue
+                    near = abs(hit[6]) < COVER_EXTENT_M and abs(hit[7]) < COVER_EXTENT_M
+                    if near and hit[8] > -0.004:
+                        cover = _sample_map(contact, hit[6], hit[7], COVER_EXTENT_M)
+                        over = _sample_map(canopy, hit[6], hit[7], COVER_EXTENT_M)
+                        cover *= 1 - 0.3 * min(1.0, over / 0.1)
+                else:
+                    kind = _surface_at(
+                        f, second[y, x], third[y, x], faces, vertices, normals, colour, gloss,
+                        pattern_xyz, layers, face_style, styles, table, skin_mottle, ray, hit,
+                    )  # fmt: skip
+                    over = _sample_map(canopy, hit[6], hit[7], COVER_EXTENT_M) - hit[8]
+                    cover = 1 - 0.55 * min(1.0, max(0.0, over / 0.05))
+                    cover *= 0.6 + 0.4 * min(1.0, max(0.0, hit[8]) / 0.04)
+                    wrap = 0.3 if kind == 0 else 0.12
+                _illuminate(
+                    hit, ray, kind, cover, wrap, shadows, shaded, light_axes, light, phase, here,
                 )  # fmt: skip
-                over = _sample_map(canopy, hit[6], hit[7], COVER_EXTENT_M) - hit[8]
-                cover = 1 - 0.55 * min(1.0, max(0.0, over / 0.05))
-                cover *= 0.6 + 0.4 * min(1.0, max(0.0, hit[8]) / 0.04)
-                wrap = 0.3 if kind == 0 else 0.12
-            _illuminate(
-                hit, ray, kind, cover, wrap, shadows, shaded, light_axes, light,
-                (x0 * 12.9898 + y0 * 78.233) % 6.2832, out[y, x],
-            )  # fmt: skip
+                for m in range(3):
+                    out[py, px, m] += here[m] / samples
 
 
-@kernel
-def _uniform(triangle, nearness, y0, x0, step):  # type: ignore[no-untyped-def]
+@inlined
+def _uniform(triangle, nearness, y0, x0):  # type: ignore[no-untyped-def]
     """Whether a pixel's samples show one smooth surface, or all of them the ground."""
     hit = triangle[y0, x0] >= 0
     near = nearness[y0, x0]
-    for j in range(step):
-        for i in range(step):
+    for j in range(SAMPLES):
+        for i in range(SAMPLES):
             if (triangle[y0 + j, x0 + i] >= 0) != hit:
                 return False
             if hit and abs(nearness[y0 + j, x0 + i] - near) > 0.004 * near:
@@ -306,7 +324,7 @@ def _uniform(triangle, nearness, y0, x0, step):  # type: ignore[no-untyped-def]
     return True
 
 
-@kernel
+@inlined
 def _illuminate(
     hit, ray, kind, cover, wrap, shadows, shaded, light_axes, light, phase, out
 ):  # type: ignore[no-untyped-def]
