@@ -154,9 +154,9 @@ def _bone_scales(rig: Rig, joints: Floats, p: Proportions) -> Floats:
         start, end = (joints[rig.bone[f"{name}.{side}"]] for name in ends)
         axis = (end - start) / np.linalg.norm(end - start)
         for name in names:
-            scales[rig.bone[f"{name}.{side}"]] = p.girth * np.eye(3) + (
-                along - p.girth
-            ) * np.outer(axis, axis)
+            scales[rig.bone[f"{name}.{side}"]] = p.girth * np.eye(3) + (along - p.girth) * np.outer(
+                axis, axis
+            )
 
     for side in "LR":
         thigh, shank = ("upperleg01", "lowerleg01"), ("lowerleg01", "foot")

@@ -51,7 +51,7 @@ class Tailor:
 
     @cached_property
     def head(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        """bool (V,): the head's vertices."""
+        """Boolean (V,): the head's vertices."""
         return self.rig.vertices_of("head")
 
     @cached_property
@@ -93,7 +93,7 @@ class Tailor:
         collar = collar + 0.25 * np.clip(self._aside - 0.012, 0, 0.04)
         collar = collar + np.where(vertices[:, 1] > -0.005, 0.012, 0.0)
         low = self._height < joints[bone["spine02"], 2]
-        return np.where(low, 1.0, np.minimum(collar, 1.0))
+        return np.asarray(np.where(low, 1.0, np.minimum(collar, 1.0)))
 
     @cached_property
     def crotch(self) -> Floats:
@@ -146,7 +146,7 @@ class Outfit:
     def covered(self) -> Floats:
         """float64 (V,) 0..1: how much cloth, not hair, lies over each vertex."""
         cloth = [NAPPY, LOWER, UPPER, EXTRAS]
-        return np.clip(self.layers[:, cloth].max(1).astype(np.float64) / 0.006, 0, 1)
+        return np.asarray(np.clip(self.layers[:, cloth].max(1) / 0.006, 0, 1), np.float64)
 
 
 def _cloth_style(rng: np.random.Generator, loose: float, *, printed: float = 0.42) -> Style:
@@ -184,7 +184,7 @@ def dress(tailor: Tailor, rng: np.random.Generator) -> Outfit:
     styles = [
         _nappy_style(rng), Style(((0.02, 0.015, 0.01),), Print.HAIR),
         _cloth_style(rng, loose), _cloth_style(rng, loose),
-        _cloth_style(rng, loose * 0.6), Style((tuple(linear((238, 236, 230)).tolist()),), folds=0.1),
+        _cloth_style(rng, loose * 0.6), Style(((0.86, 0.84, 0.8),), folds=0.1),
     ]  # fmt: skip
     if rng.random() < 0.3:
         styles[LOWER] = styles[UPPER]
@@ -194,41 +194,36 @@ def dress(tailor: Tailor, rng: np.random.Generator) -> Outfit:
             stand = rng.uniform(0.002, 0.004) + 0.006 * loose
             thickness += np.clip(layers[:, layer] / 0.008, 0, 1) * stand
     extras = _extras(tailor, layers, thickness, rng)
-    return Outfit(
-        name, layers.astype(np.float32), tuple(styles), thickness, loose, tuple(extras)
-    )
+    return Outfit(name, layers.astype(np.float32), tuple(styles), thickness, loose, tuple(extras))
 
 
 def _cut(
     tailor: Tailor, name: str, nappy: Floats, rng: np.random.Generator
 ) -> tuple[Floats | None, Floats | None]:
     """Fields of what is worn above and below, over the nappy."""
-    hips = tailor.hip_height
-    thigh, upper_arm, fore = ("upperleg01", "lowerleg01"), ("upperarm01", "lowerarm01"), (
-        "lowerarm01", "wrist",
-    )  # fmt: skip
-    short = tailor.above(*upper_arm, rng.uniform(0.15, 0.75))
-    long = tailor.above(*fore, rng.uniform(0.6, 1.0))
-    ends = tailor.above_waist(hips + rng.uniform(-0.01, 0.05))
     if name == "nappy":
         return None, None
-    if name == "gown":
-        return np.minimum(np.minimum(tailor.neckline, short), ends), None
-    if name == "vest":
-        sleeve = tailor.above(*upper_arm, rng.uniform(0.05, 0.3))
-        return np.minimum(np.minimum(tailor.neckline, sleeve), ends), None
+    hips = tailor.hip_height
+    sleeves = {
+        "vest": tailor.above("upperarm01", "lowerarm01", rng.uniform(0.05, 0.3)),
+        "short": tailor.above("upperarm01", "lowerarm01", rng.uniform(0.15, 0.75)),
+        "long": tailor.above("lowerarm01", "wrist", rng.uniform(0.6, 1.0)),
+    }
+    drawn = "short" if rng.random() < 0.5 else "long"
+    sleeve = {
+        "vest": "vest", "bodysuit": "short", "long_bodysuit": "long", "sleepsuit": "long",
+        "gown": "short",
+    }.get(name, drawn)  # fmt: skip
+    top = np.minimum(tailor.neckline, sleeves[sleeve])
     if name in ("bodysuit", "long_bodysuit"):
-        sleeve = short if name == "bodysuit" else long
-        legs = np.maximum(tailor.above(*thigh, rng.uniform(0.1, 0.3), slant=0.25), nappy)
-        return np.minimum(np.minimum(tailor.neckline, sleeve), legs), None
+        thighs = tailor.above("upperleg01", "lowerleg01", rng.uniform(0.1, 0.3), slant=0.25)
+        return np.minimum(top, np.maximum(thighs, nappy)), None
     if name == "sleepsuit":
-        field = np.minimum(tailor.neckline, tailor.above(*fore, rng.uniform(0.8, 1.0)))
-        if rng.random() < 0.5:
-            field = np.minimum(field, tailor.above("lowerleg01", "foot", rng.uniform(0.7, 0.95)))
-        return field, None
-    sleeve = short if rng.random() < 0.5 else long
-    top = np.minimum(np.minimum(tailor.neckline, sleeve), ends)
-    if name == "top":
+        footed = rng.random() < 0.5
+        cuff = tailor.above("lowerleg01", "foot", rng.uniform(0.7, 0.95))
+        return top if footed else np.minimum(top, cuff), None
+    top = np.minimum(top, tailor.above_waist(hips + rng.uniform(-0.01, 0.05)))
+    if name != "top_trousers":
         return top, None
     trousers = tailor.below_waist(hips + rng.uniform(0.04, 0.065))
     cuff = tailor.above("lowerleg01", "foot", rng.uniform(0.5, 1.0))
@@ -269,8 +264,8 @@ def _extras(
     ):  # fmt: skip
         if rng.random() < 0.11:
             worn.append("band")
-            side = str(rng.choice(["L", "R"]))
-            ring = _ring(tailor, start, end, side, share, rng.uniform(0.005, 0.014))
+            limb = str(rng.choice(["L", "R"]))
+            ring = _ring(tailor, start, end, limb, share, rng.uniform(0.005, 0.014))
             bands = np.maximum(bands, ring)
     layers[:, BANDS] = bands
     return worn

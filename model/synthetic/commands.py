@@ -36,7 +36,7 @@ def app() -> None:
 @click.option("--out", type=_OUT_FOLDER, required=True, help="Folder; a second call continues.")
 @click.option("--workers", type=int, default=1, show_default=True, help="Processes.")
 @click.option("--size", default="640x480", show_default=True, help="Of the 4:3 pictures, px.")
-def images(count: int, seed: int, split: str, out: Path, workers: int, size: str) -> None:  # noqa: PLR0913 - one per option
+def images(count: int, seed: int, split: str, out: Path, workers: int, size: str) -> None:  # noqa: PLR0913, PLR0917 - one per option
     """Make labelled pictures: COCO keypoints, boxes of infants and heads.
 
     Shapes vary (4:3, 16:9, upright); all have the longer side of --size. The same split, seed and
@@ -44,7 +44,9 @@ def images(count: int, seed: int, split: str, out: Path, workers: int, size: str
     """
     settings = dataset.Settings(split, seed, parse_size(size))
     made = dataset.write_dataset(out, settings, count=count, workers=workers)
-    click.echo(f"{made} pictures made; {out / dataset.ANNOTATIONS} lists {len(dataset.read_rows(out))}.")
+    click.echo(
+        f"{made} pictures made; {out / dataset.ANNOTATIONS} lists {len(dataset.read_rows(out))}."
+    )
 
 
 @app.command("film")

@@ -4,6 +4,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+"""An array inside a kernel, which numba types when it compiles; shapes stand with the callers."""
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 

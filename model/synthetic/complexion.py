@@ -58,10 +58,10 @@ def sample_complexion(tailor: Tailor, rng: np.random.Generator) -> Complexion:
     rig = tailor.rig
     tone = int(rng.choice(len(SKINS), p=_SKIN_SHARES))
     skin = linear(SKINS[tone]) * rng.uniform(0.85, 1.1)
-    ruddy = rng.uniform(-0.04, 0.2) if tone < 6 else rng.uniform(-0.03, 0.06)
+    ruddy = rng.uniform(-0.05, 0.15) if tone < 6 else rng.uniform(-0.03, 0.06)
     skin = skin * np.array([1 + 0.3 * ruddy, 1 - 0.5 * ruddy, 1 - 0.45 * ruddy])
-    if rng.random() < 0.15:
-        skin = skin * np.array([1.0, 0.98, 0.78])  # a newborn's jaundice
+    if rng.random() < 0.1:
+        skin = skin * np.array([1.0, 0.99, 0.86])  # a newborn's jaundice
     colour = np.tile(skin, (rig.num_vertices, 1))
     gloss = np.full(rig.num_vertices, 0.10 + 0.12 * rng.random())
     _redden(tailor, colour, skin, rng)
@@ -171,4 +171,3 @@ def hair_displacement(complexion: Complexion, rng: np.random.Generator) -> Float
     cover = np.clip(complexion.hair_field / 0.01, 0, 1)
     tufts = rng.uniform(0.5, 1.5, len(cover))
     return np.asarray(cover * complexion.hair_stand_m * tufts)
-

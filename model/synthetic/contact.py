@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from model.synthetic.body import Body
 from model.synthetic.compiled import kernel
@@ -157,5 +156,3 @@ def _deepest(ends: Floats, radii: Floats, pairs: Ints) -> float:
         a, b = pairs[k, 0], pairs[k, 1]
         worst = max(worst, radii[a] + radii[b] - segment_distance(ends[a], ends[b]))
     return worst
-
-

@@ -31,7 +31,9 @@ class Walls:
     colours: Floats32
 
 
-NO_WALLS = Walls("none", (), np.zeros((0, 3)), np.zeros((0, 3), np.int32), np.zeros((0, 4), np.float32))
+NO_WALLS = Walls(
+    "none", (), np.zeros((0, 3)), np.zeros((0, 3), np.int32), np.zeros((0, 4), np.float32)
+)
 
 
 def sample_walls(ground: Ground, rng: np.random.Generator) -> Walls:
@@ -45,11 +47,15 @@ def sample_walls(ground: Ground, rng: np.random.Generator) -> Walls:
     rim_colour = linear([(236, 238, 238), (200, 206, 210), (96, 130, 190), (60, 96, 168)][
         int(rng.choice(4, p=[0.45, 0.25, 0.15, 0.15]))
     ])  # fmt: skip
-    solid = [_bar(top[i], top[(i + 1) % 4], rng.uniform(0.004, 0.010), rim_colour) for i in range(4)]
+    solid = [
+        _bar(top[i], top[(i + 1) % 4], rng.uniform(0.004, 0.010), rim_colour) for i in range(4)
+    ]
     if rng.random() < 0.6:
         edge = _ring(ground, 0.006, 0.0)
         tone = linear((240, 241, 242)) if rng.random() < 0.6 else rim_colour
-        solid += [_bar(edge[i], edge[(i + 1) % 4], rng.uniform(0.008, 0.016), tone) for i in range(4)]
+        solid += [
+            _bar(edge[i], edge[(i + 1) % 4], rng.uniform(0.008, 0.016), tone) for i in range(4)
+        ]
     if rng.random() < 0.5:
         solid += _clips(top, rng)
     if kind == "bars":

@@ -154,7 +154,9 @@ def read_rows(out: Path) -> dict[int, Row]:
             if (out / row["file_name"]).is_file():
                 rows[row["index"]] = row
         except (ValueError, KeyError, TypeError) as error:
-            raise DatasetError(f"expected a record in line {number} of {path}, got: {error}") from error
+            raise DatasetError(
+                f"expected a record in line {number} of {path}, got: {error}"
+            ) from error
     if tail:
         write_aside(path, b"".join(line + b"\n" for line in whole))
     return rows

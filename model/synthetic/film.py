@@ -259,7 +259,9 @@ def make_film(out: Path, plan: FilmPlan) -> int:
 
 
 def _open_stream(container: Any, plan: FilmPlan) -> Any:  # noqa: ANN401 - PyAV's own classes
-    stream = container.add_stream(CODECS[plan.codec], rate=Fraction(plan.fps).limit_denominator(1001))
+    stream = container.add_stream(
+        CODECS[plan.codec], rate=Fraction(plan.fps).limit_denominator(1001)
+    )
     width, height = plan.shown_wh
     turned = plan.rotate_deg % 180 == 90
     stream.width, stream.height = (height, width) if turned else (width, height)

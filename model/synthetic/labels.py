@@ -94,14 +94,12 @@ def _visibility(
     out = np.zeros(len(pixels), np.uint8)
     inside = (np.round(pixels) >= 0).all(1) & (np.round(pixels) < [width, height]).all(1)
     for k in np.flatnonzero(inside):
-        x, y = np.round(pixels[k]).astype(int)
-        out[k] = 2 if mask[y, x] and _seen(subject, k, (x, y), depths[k], rendered) else 1
+        x, y = (int(value) for value in np.round(pixels[k]))
+        out[k] = 2 if mask[y, x] and _seen(subject, int(k), (x, y), depths[k], rendered) else 1
     return out
 
 
-def _seen(
-    subject: Subject, k: int, xy: tuple[int, int], depth: float, rendered: Rendered
-) -> bool:
+def _seen(subject: Subject, k: int, xy: tuple[int, int], depth: float, rendered: Rendered) -> bool:
     """Whether the body right at a point is the limb that the point belongs to."""
     x, y = xy
     window = np.s_[
@@ -181,7 +179,9 @@ def flip(labels: Labels, flip_order: NDArray[np.intp]) -> Labels:
         return out
 
     def turned(box: Floats32 | None) -> Floats32 | None:
-        return None if box is None else mirrored(box.reshape(2, 2))[::-1, :].reshape(4)[[0, 3, 2, 1]]
+        return (
+            None if box is None else mirrored(box.reshape(2, 2))[::-1, :].reshape(4)[[0, 3, 2, 1]]
+        )
 
     return Labels(
         LabelledKeypoints(

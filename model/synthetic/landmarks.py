@@ -1,8 +1,8 @@
 """Where an annotator would put the 21 points of infant21, as places on the rig.
 
 The rig's joints are not an annotator's points. The offsets stated here, in trunk lengths (chest to
-mid-hip), were measured between models' answers and annotators' marks on real frames. docs/synthetic.md
-shows each choice in a close-up picture.
+mid-hip), were measured between models' answers and annotators' marks on real frames.
+docs/synthetic.md shows each choice in a close-up picture.
 
 There are two kinds. A *surface* point is fixed to the skin: it is visible only where that very
 spot is seen. A *joint* lies inside the body: it is visible where the body right in front of it is
@@ -155,7 +155,7 @@ class Landmarks:
 
     @cached_property
     def near(self) -> NDArray[np.bool_]:
-        """bool (K, J): bones whose skin may stand in front of each visible mark."""
+        """Boolean (K, J): bones whose skin may stand in front of each visible mark."""
         out = np.zeros((len(self.marks), self.rig.num_bones), np.bool_)
         for row, mark in zip(out, self.marks, strict=True):
             for name in mark.near:
@@ -167,5 +167,5 @@ class Landmarks:
 
     @cached_property
     def is_surface(self) -> NDArray[np.bool_]:
-        """bool (K,)."""
+        """Boolean (K,)."""
         return np.array([mark.surface for mark in self.marks])

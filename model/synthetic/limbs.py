@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.synthetic.compiled import kernel
+from model.synthetic.compiled import Array, kernel
 from model.synthetic.contact import Capsules, limb_slice, segment_distance
 from model.synthetic.freedoms import INDEX, LIMB_COUNT, LIMITS, TRUNK_COUNT
 from model.synthetic.kinematics import (
@@ -95,9 +95,7 @@ class LimbSolver:
         )  # fmt: skip
         return np.asarray(np.rad2deg(q))
 
-    def lift(
-        self, posture_deg: Floats, transforms: Floats, *, up: Floats, mat: float
-    ) -> Floats:
+    def lift(self, posture_deg: Floats, transforms: Floats, *, up: Floats, mat: float) -> Floats:
         """Raise limbs that have sunk into the mat, each by one angle that varies smoothly.
 
         Args:
@@ -134,10 +132,30 @@ def _chain(skeleton: Skeleton3D, tip: int) -> Ints:
 
 @kernel
 def _descend(
-    q, side, is_arm, free, bounds, noise, resting, has_target, target, chain,
-    rest, parents, spine, neck, sides, axes,
-    cap_ends, cap_bones, cap_radii, other_ends, other_radii, up, mat,
-):  # type: ignore[no-untyped-def]  # fmt: skip
+    q: Array,
+    side: int,
+    is_arm: bool,
+    free: Array,
+    bounds: Array,
+    noise: Array,
+    resting: Array,
+    has_target: bool,
+    target: Array,
+    chain: Array,
+    rest: Array,
+    parents: Array,
+    spine: Array,
+    _neck: Array,
+    sides: Array,
+    axes: Array,
+    cap_ends: Array,
+    cap_bones: Array,
+    cap_radii: Array,
+    other_ends: Array,
+    other_radii: Array,
+    up: Array,
+    mat: float,
+) -> None:
     """Try steps of shrinking size; keep each that lowers the cost. Radians, in place."""
     count = rest.shape[0]
     start, trial = q.copy(), q.copy()
@@ -169,7 +187,15 @@ def _descend(
 
 
 @kernel
-def _base_of(q, on_pelvis, rest, spine, local, transforms, base):  # type: ignore[no-untyped-def]
+def _base_of(
+    q: Array,
+    on_pelvis: bool,
+    rest: Array,
+    spine: Array,
+    local: Array,
+    transforms: Array,
+    base: Array,
+) -> None:
     """Transform (3, 4) of the trunk bone on which a limb hangs, in place."""
     reset(base[:, :3])
     if on_pelvis:
@@ -184,8 +210,20 @@ def _base_of(q, on_pelvis, rest, spine, local, transforms, base):  # type: ignor
 
 @kernel
 def _limb_ends(
-    q, side, is_arm, chain, rest, base, sides, axes, local, transforms, cap_ends, cap_bones, ends
-):  # type: ignore[no-untyped-def]
+    q: Array,
+    side: int,
+    is_arm: bool,
+    chain: Array,
+    rest: Array,
+    base: Array,
+    sides: Array,
+    axes: Array,
+    local: Array,
+    transforms: Array,
+    cap_ends: Array,
+    cap_bones: Array,
+    ends: Array,
+) -> None:
     """The limb's capsules in a posture, (3, 2, 3), in place."""
     for k in range(chain.shape[0]):
         reset(local[chain[k]])
@@ -210,7 +248,17 @@ def _limb_ends(
 
 
 @kernel
-def _cost(ends, radii, other_ends, other_radii, up, mat, resting, has_target, target):  # type: ignore[no-untyped-def]
+def _cost(
+    ends: Array,
+    radii: Array,
+    other_ends: Array,
+    other_radii: Array,
+    up: Array,
+    mat: float,
+    resting: Array,
+    has_target: bool,
+    target: Array,
+) -> float:
     """Squared metres that the limb is away from its goal, in the mat, or in the body."""
     cost = 0.0
     for c in range(3):

@@ -17,7 +17,14 @@ from model.synthetic.rig import Floats
 FILM_TOLERANCE_M = 0.025
 """Capsules may overlap by this much in motion."""
 _ATTEMPTS = 8
-_STARTLE = {"sh_abd": 38.0, "sh_fwd": 22.0, "elbow": -35.0, "hip_flex": 14.0, "knee": -18.0, "curl": -35.0}
+_STARTLE = {
+    "sh_abd": 38.0,
+    "sh_fwd": 22.0,
+    "elbow": -35.0,
+    "hip_flex": 14.0,
+    "knee": -18.0,
+    "curl": -35.0,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +68,7 @@ def sample_motion(
     best, least = None, np.inf
     for attempt in range(_ATTEMPTS):
         motion = _attempt(poser, start, times_s, rng, 0.85**attempt * (attempt < _ATTEMPTS - 1))
-        depths = [
-            poser.capsules.deepest(poser.skeleton.pose(q)[0]) for q in motion.angles_deg[::4]
-        ]
+        depths = [poser.capsules.deepest(poser.skeleton.pose(q)[0]) for q in motion.angles_deg[::4]]
         if max(depths) < least:
             best, least = motion, max(depths)
         if least <= FILM_TOLERANCE_M:

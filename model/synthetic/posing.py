@@ -26,8 +26,12 @@ RESTING = frozenset({"beside_head", "beside_trunk", "on_trunk", "frog", "knee_up
 _ATTEMPTS = 12
 
 _ARM_RANGES = {
-    "beside_head": {"sh_abd": (60, 125), "sh_fwd": (-14, 12), "sh_ext": (35, 95), "elbow": (20, 105)},
-    "beside_trunk": {"sh_abd": (12, 70), "sh_fwd": (-16, 12), "sh_ext": (-40, 60), "elbow": (-10, 70)},
+    "beside_head": {
+        "sh_abd": (60, 125), "sh_fwd": (-14, 12), "sh_ext": (35, 95), "elbow": (20, 105),
+    },
+    "beside_trunk": {
+        "sh_abd": (12, 70), "sh_fwd": (-16, 12), "sh_ext": (-40, 60), "elbow": (-10, 70),
+    },
     "on_trunk": {"sh_abd": (15, 60), "sh_fwd": (-8, 30), "sh_ext": (-40, 20), "elbow": (40, 105)},
     "at_face": {"sh_abd": (30, 95), "sh_fwd": (0, 55), "sh_ext": (-10, 70), "elbow": (55, 105)},
     "raised": {"sh_abd": (20, 110), "sh_fwd": (10, 75), "sh_ext": (-30, 80), "elbow": (-10, 90)},
@@ -60,7 +64,7 @@ def supine(trunk_roll_deg: float) -> Floats:
     """Rotation (3, 3) from the body frame to the world: front up, head to +y, then rolled."""
     lie = np.array([[1.0, 0, 0], [0, 0, 1.0], [0, -1.0, 0]])
     c, s = np.cos(np.deg2rad(trunk_roll_deg)), np.sin(np.deg2rad(trunk_roll_deg))
-    return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]]) @ lie
+    return np.asarray(np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]]) @ lie)
 
 
 class Poser:
@@ -166,7 +170,7 @@ class Poser:
             other = "R" if side == "L" else "L"
             shank = self.capsules.place(transforms)[limb_slice(limb, other)][1]
             over = shank[0] + rng.uniform(0.5, 1.0) * (shank[1] - shank[0])
-            return Goal(target=over + [0.0, -0.035, 0.0])
+            return Goal(target=over + np.array([0.0, -0.035, 0.0]))
         vertices = skin(self.body.rig, self._skin_at_rest, transforms)
         if habit == "at_face":
             sign = 1.0 if side == "L" else -1.0
@@ -175,7 +179,7 @@ class Poser:
             return Goal(target=spot + head @ [sign * rng.uniform(0.0, 0.035), -0.022, -0.012])
         if habit == "on_trunk":
             spot = vertices[rng.choice([1522, 1877, 4055, 4138, 1472])]
-            return Goal(target=spot + [rng.normal(0, 0.025), -0.022, rng.normal(0, 0.02)])
+            return Goal(target=spot + np.array([rng.normal(0, 0.025), -0.022, rng.normal(0, 0.02)]))
         return Goal()
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model.synthetic.compiled import kernel
+from model.synthetic.compiled import Array, kernel
 
 Floats32 = NDArray[np.float32]
 Ints32 = NDArray[np.int32]
@@ -43,7 +43,11 @@ class Buffers:
 
 
 def rasterise(
-    screen: NDArray[np.float64], nearness: NDArray[np.float64], faces: Ints32, height: int, width: int
+    screen: NDArray[np.float64],
+    nearness: NDArray[np.float64],
+    faces: Ints32,
+    height: int,
+    width: int,
 ) -> Buffers:
     """Draw triangles.
 
@@ -60,9 +64,7 @@ def rasterise(
     return out
 
 
-def top_heights(
-    plan: NDArray[np.float64], heights: Floats32, faces: Ints32, size: int
-) -> Floats32:
+def top_heights(plan: NDArray[np.float64], heights: Floats32, faces: Ints32, size: int) -> Floats32:
     """Greatest value of a surface over each cell of a square grid, seen without perspective.
 
     Args:
@@ -109,7 +111,15 @@ def vertex_normals(vertices: Floats32, faces: Ints32, out: Floats32) -> None:
 
 
 @kernel
-def _draw(screen, nearness, faces, depth, triangle, second, third):  # type: ignore[no-untyped-def]
+def _draw(
+    screen: Array,
+    nearness: Array,
+    faces: Array,
+    depth: Array,
+    triangle: Array,
+    second: Array,
+    third: Array,
+) -> None:
     height, width = depth.shape
     for f in range(faces.shape[0]):
         a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
@@ -142,7 +152,7 @@ def _draw(screen, nearness, faces, depth, triangle, second, third):  # type: ign
 
 
 @kernel
-def _draw_heights(plan, heights, faces, out):  # type: ignore[no-untyped-def]
+def _draw_heights(plan: Array, heights: Array, faces: Array, out: Array) -> None:
     rows, columns = out.shape
     for f in range(faces.shape[0]):
         a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]

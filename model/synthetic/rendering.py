@@ -48,7 +48,7 @@ class Rendered:
     assembly: Assembly
 
     def part_mask(self, *parts: Part) -> NDArray[np.bool_]:
-        """bool (H, W): pixels most of whose samples show one of the parts."""
+        """Boolean (H, W): pixels most of whose samples show one of the parts."""
         triangle = self.buffers.triangle
         wanted = np.zeros(len(self.assembly.faces) + 1, np.uint8)
         wanted[:-1] = np.isin(self.assembly.face_part, [int(part) for part in parts])
@@ -70,7 +70,8 @@ def assemble(surfaces: Sequence[Surface]) -> Assembly:
     vertices = np.concatenate([s.vertices for s in surfaces])
     normals = np.empty_like(vertices)
     vertex_normals(vertices, faces.astype(np.int32), normals)
-    face_style, face_part, rows = [], [], []
+    face_style, face_part = [], []
+    rows: list[Floats32] = []
     for surface in surfaces:
         count = len(surface.faces)
         face_style.append(np.full(count, len(rows) if surface.styles else -1, np.int32))

@@ -86,7 +86,7 @@ class Rig:
     def dominant_bone(self) -> NDArray[np.int32]:
         """int32 (V,), the bone that moves each vertex most."""
         strongest = self.weights.argmax(1)
-        return self.weight_bones[np.arange(self.num_vertices), strongest]
+        return np.asarray(self.weight_bones[np.arange(self.num_vertices), strongest])
 
     def below(self, *roots: str) -> list[int]:
         """Indices of the named bones and of everything that hangs on them."""
@@ -97,7 +97,7 @@ class Rig:
         return sorted(found)
 
     def vertices_of(self, *roots: str) -> NDArray[np.bool_]:
-        """bool (V,), the vertices that the named bones and those below them move most."""
+        """Boolean (V,), the vertices that the named bones and those below them move most."""
         return np.isin(self.dominant_bone, self.below(*roots))
 
     @cached_property
@@ -111,7 +111,9 @@ class Rig:
     @cached_property
     def neighbour_mean(self) -> scipy.sparse.csr_array:
         """Sparse (V, V): each row averages a vertex's neighbours."""
-        edges = np.concatenate([self.faces[:, [0, 1]], self.faces[:, [1, 2]], self.faces[:, [2, 0]]])
+        edges = np.concatenate(
+            [self.faces[:, [0, 1]], self.faces[:, [1, 2]], self.faces[:, [2, 0]]]
+        )
         rows = np.concatenate([edges[:, 0], edges[:, 1]])
         columns = np.concatenate([edges[:, 1], edges[:, 0]])
         size = self.num_vertices

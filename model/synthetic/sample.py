@@ -18,7 +18,6 @@ from model.synthetic.rendering import Rendered
 from model.synthetic.scene import Scene, draw, sample_scene
 from model.synthetic.seeds import PICTURES_PER_SUBJECT, PictureSeed
 from model.synthetic.sensor import (
-    Picture,
     blur_motion,
     motion_field,
     record,
@@ -111,7 +110,9 @@ def _cast(split: str, seed: int, group: int) -> tuple[Subject, Ground]:
     return sample_subject(rng), sample_ground(rng)
 
 
-def compose(which: PictureSeed, size_wh: Size) -> tuple[Moment, dict[str, Any], np.random.Generator]:
+def compose(
+    which: PictureSeed, size_wh: Size
+) -> tuple[Moment, dict[str, Any], np.random.Generator]:
     """Draw a picture up to the sensor.
 
     Returns:
@@ -124,33 +125,37 @@ def compose(which: PictureSeed, size_wh: Size) -> tuple[Moment, dict[str, Any], 
     posed = lay_down(subject, posture)
     view = sample_view(rng, portrait=size[1] > size[0])
     camera = aim(view, posed.vertices, size)
-    empty = rng.random() < EMPTY_SHARE
-    there = (None, None) if empty else (subject, posed)
-    scene = sample_scene(rng, ground, *there)
-    rendered = draw(scene, *there, camera)
-    if empty:
+    about = {"subject": which.subject, "shape": shape, "fill": round(view.fill, 3)}
+    if rng.random() < EMPTY_SHARE:
+        scene = sample_scene(rng, ground, None, None)
+        rendered = draw(scene, None, None, camera)
         labels = nothing(size, infant21().num_keypoints)
-    else:
-        labels = label(subject, posed, camera, rendered)
-    record = {
-        "subject": which.subject, "shape": shape, "empty": empty,
+        moment = Moment(None, None, None, scene, camera, rendered, labels)
+        return moment, about | _about_scene(scene, camera) | {"empty": True}, rng
+    scene = sample_scene(rng, ground, subject, posed)
+    rendered = draw(scene, subject, posed, camera)
+    labels = label(subject, posed, camera, rendered)
+    moment = Moment(subject, posture, posed, scene, camera, rendered, labels)
+    about |= _about_scene(scene, camera) | _about_infant(subject, posture)
+    about |= {"empty": False, "orientation_deg": round(_orientation_deg(posed, camera), 1)}
+    return moment, about, rng
+
+
+def _about_scene(scene: Scene, camera: Camera) -> dict[str, Any]:
+    return {
+        "place": scene.ground.place, "cloths": list(scene.ground.layers),
+        "walls": scene.walls.kind, "things": list(scene.names), "light": scene.light.kind,
+        "tilt_deg": round(camera.tilt_deg, 1),
+    }  # fmt: skip
+
+
+def _about_infant(subject: Subject, posture: Posture) -> dict[str, Any]:
+    return {
         "outfit": subject.outfit.name, "extras": list(subject.outfit.extras),
         "skin": subject.complexion.tone, "hair": subject.complexion.hair,
-        "length_m": round(subject.body.length_m, 4),
-        "habits": posture.habits, "trunk_roll_deg": round(posture.trunk_roll_deg, 1),
-        "place": ground.place, "cloths": list(ground.layers), "walls": scene.walls.kind,
-        "things": list(scene.names), "light": scene.light.kind,
-        "tilt_deg": round(view.tilt_deg, 1), "fill": round(view.fill, 3),
-        "orientation_deg": round(_orientation_deg(posed, camera), 1),
+        "length_m": round(subject.body.length_m, 4), "habits": posture.habits,
+        "trunk_roll_deg": round(posture.trunk_roll_deg, 1),
     }  # fmt: skip
-    if empty:
-        for key in ("outfit", "extras", "skin", "hair", "length_m", "habits", "orientation_deg"):
-            del record[key]
-    moment = Moment(
-        *((None, None, None) if empty else (subject, posture, posed)),
-        scene, camera, rendered, labels,
-    )  # fmt: skip
-    return moment, record, rng
 
 
 def _orientation_deg(posed: Posed, camera: Camera) -> float:

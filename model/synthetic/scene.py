@@ -115,14 +115,21 @@ def _sample_drapes(
         drapes.append(_blanket(rng, marks))
     if rng.random() < (0.3 if marks is not None else 0.6):
         for _ in range(int(rng.integers(1, 3))):
-            turn, away = rng.uniform(-0.75 * np.pi - np.pi / 2, 0.25 * np.pi), rng.uniform(0.15, 0.34)
+            turn, away = (
+                rng.uniform(-0.75 * np.pi - np.pi / 2, 0.25 * np.pi),
+                rng.uniform(0.15, 0.34),
+            )
             centre = np.array([np.cos(turn), 1.2 * np.sin(turn)]) * away
             half = (float(rng.uniform(0.05, 0.14)), float(rng.uniform(0.07, 0.22)))
             drapes.append(
                 make_drape(
-                    rng, "crumple", _style(rng, 0.35), centre_xy=centre, half_m=half,
+                    rng,
+                    "crumple",
+                    _style(rng, 0.35),
+                    centre_xy=centre,
+                    half_m=half,
                     turn_deg=float(rng.uniform(0, 360)),
-                )  # fmt: skip
+                )
             )
     return drapes
 
@@ -133,7 +140,9 @@ def _gown(rng: np.random.Generator, subject: Subject, marks: Floats) -> Drape:
     hips = (marks[_POINT["left_hip"]] + marks[_POINT["right_hip"]]) / 2
     down = (hips - chest)[:2]
     length = float(np.linalg.norm(down))
-    wide = float(np.linalg.norm((marks[_POINT["left_shoulder"]] - marks[_POINT["right_shoulder"]])[:2]))
+    wide = float(
+        np.linalg.norm((marks[_POINT["left_shoulder"]] - marks[_POINT["right_shoulder"]])[:2])
+    )
     half = (wide * rng.uniform(0.52, 0.8), length * rng.uniform(0.42, 0.72))
     top = chest[:2] + 0.12 * down
     centre = top + down / length * half[1] + 0.1 * (navel[:2] - chest[:2]) * rng.normal()
@@ -151,12 +160,14 @@ def _blanket(rng: np.random.Generator, marks: Floats) -> Drape:
         spots = [_POINT["left_knee"], _POINT["right_knee"], _POINT["left_ankle"]]
         half = (rng.uniform(0.13, 0.26), rng.uniform(0.07, 0.2))
     elif kind == "limb":
-        limb = str(rng.choice(["left_wrist", "right_wrist", "left_ankle", "right_ankle", "left_knee"]))
+        limb = str(
+            rng.choice(["left_wrist", "right_wrist", "left_ankle", "right_ankle", "left_knee"])
+        )
         spots = [_POINT[limb]]
         half = (rng.uniform(0.05, 0.13), rng.uniform(0.05, 0.16))
     else:
         spots = [_POINT["navel"], _POINT[str(rng.choice(["left_elbow", "right_elbow"]))]]
-        half = (rng.uniform(0.07, 0.14), rng.uniform(0.1, 0.24))
+        half = (rng.uniform(0.07, 0.13), rng.uniform(0.06, 0.12))
     centre = marks[spots, :2].mean(0) + rng.normal(0, 0.025, 2)
     return make_drape(
         rng, "blanket", _style(rng, 0.45), centre_xy=centre,
@@ -197,13 +208,13 @@ def surfaces_of(scene: Scene, subject: Subject | None, posed: Posed | None) -> l
 def _trunk_faces(subject: Subject) -> np.ndarray[tuple[int, int], np.dtype[np.int32]]:
     """Triangles of trunk and thighs, over which a gown falls."""
     rig = subject.body.rig
-    limbs = rig.vertices_of("upperarm01.L", "upperarm01.R", "lowerleg01.L", "lowerleg01.R", "neck01")
+    limbs = rig.vertices_of(
+        "upperarm01.L", "upperarm01.R", "lowerleg01.L", "lowerleg01.R", "neck01"
+    )
     return np.ascontiguousarray(rig.faces[~limbs[rig.faces[:, 0]]])
 
 
-def _attached(
-    scene: Scene, subject: Subject, posed: Posed, tops: Floats32
-) -> Sequence[Surface]:
+def _attached(scene: Scene, subject: Subject, posed: Posed, tops: Floats32) -> Sequence[Surface]:
     """What is fixed to the infant, in places that stay the same from frame to frame."""
     rng = np.random.default_rng(scene.attach_seed)
     made: list[Surface] = []
@@ -227,9 +238,7 @@ def _attached(
     return made
 
 
-def draw(
-    scene: Scene, subject: Subject | None, posed: Posed | None, camera: Camera
-) -> Rendered:
+def draw(scene: Scene, subject: Subject | None, posed: Posed | None, camera: Camera) -> Rendered:
     """Draw one moment of a scene."""
     made = surfaces_of(scene, subject, posed)
     if not made:

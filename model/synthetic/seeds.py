@@ -1,4 +1,4 @@
-"""Seeds: every picture is a pure function of (split, seed, index), and no two splits share a subject.
+"""Seeds: a picture follows from (split, seed, index), and no two splits share a subject.
 
 A *subject number* is an integer that alone decides an infant and the place it lies in. Each split
 owns a range of SPLIT_RANGE numbers of its own; within it, each seed owns SEED_RANGE numbers, and

@@ -1,4 +1,4 @@
-"""From light to the file: motion blur, exposure, white balance, optics, noise, down-scaling, JPEG."""
+"""From light to the file: motion blur, exposure, optics, tone, noise, down-scaling, JPEG."""
 
 from dataclasses import dataclass, replace
 
@@ -56,13 +56,13 @@ def sample_sensor(rng: np.random.Generator, light_kind: str) -> Sensor:
     return Sensor(
         exposure=float(rng.uniform(0.3, 0.75) if dim else rng.uniform(0.55, 1.0)),
         white=(float(1 + warm), float(1 + tint * 0.5), float(1 - warm)),
-        contrast=float(rng.uniform(0.85, 1.3)),
+        contrast=float(rng.uniform(0.85, 1.2)),
         haze=float(rng.uniform(0, 0.1) if rng.random() < 0.4 else 0.0),
-        saturation=float(rng.uniform(0.65, 1.15)),
+        saturation=float(rng.uniform(0.55, 1.05)),
         vignette=float(rng.uniform(0, 0.35)),
         defocus_px=float(rng.choice([0.0, 0.4, 0.8, 1.4], p=[0.3, 0.35, 0.25, 0.1])),
         detail=float(rng.uniform(0.3, 0.8) if low_detail else 1.0),
-        noise=float(rng.uniform(0.01, 0.045) if dim else rng.uniform(0.002, 0.02)),
+        noise=float(rng.uniform(0.006, 0.032) if dim else rng.uniform(0.002, 0.02)),
         chroma_noise=float(rng.uniform(0, 0.03) if dim else rng.uniform(0, 0.012)),
         sharpen=float(rng.uniform(0.2, 1.0) if rng.random() < 0.35 else 0.0),
         jpeg=int(rng.integers(30, 96)),
@@ -106,21 +106,24 @@ def record(
     picture = _tone(picture, sensor)
     small = (max(16, round(width * sensor.detail)), max(16, round(height * sensor.detail)))
     if small[0] < width:
-        picture = cv2.resize(picture, small, interpolation=cv2.INTER_AREA)
+        shrunk = cv2.resize(picture, small, interpolation=cv2.INTER_AREA)
+        picture = np.asarray(shrunk, np.float32)
     picture = _add_noise(picture, sensor, rng)
     if sensor.sharpen > 0:
         soft = cv2.GaussianBlur(picture, (0, 0), 1.2)
         picture = picture + np.float32(sensor.sharpen) * (picture - soft)
     out = (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
     if small[0] < width:
-        out = cv2.resize(out, (width, height), interpolation=cv2.INTER_CUBIC)
+        grown = cv2.resize(out, (width, height), interpolation=cv2.INTER_CUBIC)
+        return np.asarray(grown, np.uint8)
     return out
 
 
 def _optics(picture: Floats32, sensor: Sensor) -> Floats32:
     height, width = picture.shape[:2]
     if sensor.defocus_px > 0:
-        picture = cv2.GaussianBlur(picture, (0, 0), sensor.defocus_px)
+        soft = cv2.GaussianBlur(picture, (0, 0), sensor.defocus_px)
+        picture = np.asarray(soft, np.float32)
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     x = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
     loss = 1 - np.float32(sensor.vignette / 2) * (x * x + y * y)
@@ -197,7 +200,7 @@ def blur_motion(picture: Floats32, motion: Floats32) -> Floats32:
         return picture
     reach = int(min(most, 24)) | 1
     kernel_shape = np.ones((reach, reach), np.uint8)
-    near = cv2.dilate(speed, kernel_shape)
+    near = np.asarray(cv2.dilate(speed, kernel_shape), np.float32)
     smooth = cv2.blur(motion * speed[..., None], (reach, reach)) / (
         cv2.blur(speed, (reach, reach))[..., None] + 1e-6
     )

@@ -92,7 +92,9 @@ class _Canvas:
         self.albedo = np.empty((CELLS, CELLS, 3), np.float32)
         self.albedo[:] = colour
         self.height = np.zeros((CELLS, CELLS), np.float32)
-        line = (np.arange(CELLS, dtype=np.float32) + 0.5) * np.float32(CELL_M) - np.float32(EXTENT_M)
+        line = (np.arange(CELLS, dtype=np.float32) + 0.5) * np.float32(CELL_M) - np.float32(
+            EXTENT_M
+        )
         self.v, self.u = np.meshgrid(line, line, indexing="ij")
         self.layers: list[str] = []
         self.head_uv = (0.0, 0.2)
@@ -108,10 +110,18 @@ class _Canvas:
         u, v = self.u - centre[0], self.v - centre[1]
         across, along = np.abs(c * u + s * v) - half[0], np.abs(-s * u + c * v) - half[1]
         inside = -np.maximum(across, along)
-        return np.asarray(inside + ragged * np.roll(self.bends, self.rng.integers(CELLS), 1), np.float32)
+        return np.asarray(
+            inside + ragged * np.roll(self.bends, self.rng.integers(CELLS), 1), np.float32
+        )
 
     def lay(
-        self, name: str, inside: Floats32, colour: Floats32 | Floats, *, thick: float, folds: Floats32
+        self,
+        name: str,
+        inside: Floats32,
+        colour: Floats32 | Floats,
+        *,
+        thick: float,
+        folds: Floats32,
     ) -> None:
         """Put a cloth down: its colour, its edge with a shadow, its thickness and folds."""
         mask = np.clip(inside / (1.5 * CELL_M) + 0.5, 0, 1)[..., None]
@@ -119,7 +129,9 @@ class _Canvas:
         self.albedo *= (1 - 0.4 * shadow * (1 - mask[..., 0]))[..., None]
         self.albedo += mask * (np.asarray(colour, np.float32) - self.albedo)
         rounded = np.clip(inside / 0.006, 0, 1)
-        self.height = self.height * (1 - 0.6 * mask[..., 0]) + mask[..., 0] * folds + thick * rounded
+        self.height = (
+            self.height * (1 - 0.6 * mask[..., 0]) + mask[..., 0] * folds + thick * rounded
+        )
         self.layers.append(name)
 
     def folds(self) -> Floats32:
@@ -193,14 +205,18 @@ def _pad(canvas: _Canvas) -> None:
     middle = linear((236, 238, 240)) if rng.random() < 0.55 else edge * 0.9 + 0.08
     image = np.where((inside > rng.uniform(0.015, 0.04))[..., None], middle, edge)
     quilt = 0.0006 * np.sin(canvas.u * 400) * np.sin(canvas.v * 400)
-    canvas.lay("pad", inside, image.astype(np.float32), thick=0.002, folds=quilt + canvas.folds() * 0.6)
+    canvas.lay(
+        "pad", inside, image.astype(np.float32), thick=0.002, folds=quilt + canvas.folds() * 0.6
+    )
 
 
 def _towel(canvas: _Canvas) -> None:
     """A folded towel under the head."""
     rng = canvas.rng
     colour = hue_colour(
-        rng.choice([350.0, 345.0, 50.0, 205.0, 120.0]), rng.uniform(0.1, 0.5), rng.uniform(0.7, 0.95)
+        rng.choice([350.0, 345.0, 50.0, 205.0, 120.0]),
+        rng.uniform(0.1, 0.5),
+        rng.uniform(0.7, 0.95),
     )
     centre = (canvas.head_uv[0] + rng.normal(0, 0.015), canvas.head_uv[1] + rng.normal(0, 0.015))
     half = (rng.uniform(0.11, 0.2), rng.uniform(0.06, 0.13))
@@ -238,7 +254,10 @@ def _sheet(canvas: _Canvas, place: str) -> None:
     else:
         half = (rng.uniform(0.26, 0.48), rng.uniform(0.34, 0.6))
         inside = canvas.outline(
-            (rng.normal(0, 0.04), rng.normal(0, 0.05)), half, rng.normal(0, 14), rng.uniform(0, 0.02)
+            (rng.normal(0, 0.04), rng.normal(0, 0.05)),
+            half,
+            rng.normal(0, 14),
+            rng.uniform(0, 0.02),
         )
     colour = _cloth(canvas, 0.16)
     canvas.lay("sheet", inside, colour, thick=0.003, folds=canvas.folds())
@@ -271,7 +290,9 @@ def sample_ground(rng: np.random.Generator) -> Ground:
     if place == "couch":
         gloss = _couch_base(canvas)
     elif place == "floor":
-        canvas.albedo[:] = print_image(rng, CELLS, CELL_M, hue_colour(rng.uniform(0, 360), 0.25, 0.8))
+        canvas.albedo[:] = print_image(
+            rng, CELLS, CELL_M, hue_colour(rng.uniform(0, 360), 0.25, 0.8)
+        )
     bare = place == "couch" and rng.random() < 0.12
     if not bare and rng.random() < (0.35 if place == "floor" else 0.97):
         _sheet(canvas, place)
@@ -303,9 +324,14 @@ def sample_ground(rng: np.random.Generator) -> Ground:
 def _floor_colours(rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Linoleum, wood, tiles, carpet or something dark."""
     base = linear(
-        [(150, 175, 130), (150, 120, 92), (190, 188, 182), (110, 112, 116), (60, 58, 60), (170, 180, 188)][
-            int(rng.integers(6))
-        ]
+        [
+            (150, 175, 130),
+            (150, 120, 92),
+            (190, 188, 182),
+            (110, 112, 116),
+            (60, 58, 60),
+            (170, 180, 188),
+        ][int(rng.integers(6))]
     )
     base = base * rng.uniform(0.6, 1.2)
     return base, np.asarray(base * rng.uniform(0.6, 0.95) + rng.uniform(0, 0.03, 3))

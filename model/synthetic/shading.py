@@ -7,7 +7,7 @@ classes that make them: `light.Light.row`, `setting.Ground.row`, `surface.Style.
 import numpy as np
 from numpy.typing import NDArray
 
-from model.synthetic.compiled import inlined, kernel
+from model.synthetic.compiled import Array, inlined, kernel
 from model.synthetic.raster import Floats32, Ints32
 
 SHADOW_EXTENT_M = 0.62
@@ -18,7 +18,7 @@ COVER_EXTENT_M = 0.5
 
 
 @inlined
-def noise3(table, x, y, z):  # type: ignore[no-untyped-def]
+def noise3(table: Array, x: float, y: float, z: float) -> float:
     """Smooth noise in 0..1 from a cube of 32 x 32 x 32 random numbers."""
     fx, fy, fz = np.floor(x), np.floor(y), np.floor(z)
     dx, dy, dz = np.float32(x - fx), np.float32(y - fy), np.float32(z - fz)
@@ -30,11 +30,11 @@ def noise3(table, x, y, z):  # type: ignore[no-untyped-def]
     d = table[i, j2, k2] + dx * (table[i2, j2, k2] - table[i, j2, k2])
     a += dy * (b - a)
     c += dy * (d - c)
-    return a + dz * (c - a)
+    return float(a + dz * (c - a))
 
 
 @inlined
-def noise2(table, x, y):  # type: ignore[no-untyped-def]
+def noise2(table: Array, x: float, y: float) -> float:
     """As noise3 in one plane of the cube."""
     fx, fy = np.floor(x), np.floor(y)
     dx, dy = np.float32(x - fx), np.float32(y - fy)
@@ -42,11 +42,11 @@ def noise2(table, x, y):  # type: ignore[no-untyped-def]
     i2, j2 = (i + 1) & 31, (j + 1) & 31
     a = table[i, j, 0] + dx * (table[i2, j, 0] - table[i, j, 0])
     b = table[i, j2, 0] + dx * (table[i2, j2, 0] - table[i, j2, 0])
-    return a + dy * (b - a)
+    return float(a + dy * (b - a))
 
 
 @inlined
-def _print_of(style, table, x, y, z):  # type: ignore[no-untyped-def]
+def _print_of(style: Array, table: Array, x: float, y: float, z: float) -> int:
     """Which of a style's colours shows at a place: 0, 1 or 2."""
     pattern = int(style[9])
     s = style[10]
@@ -85,7 +85,9 @@ def _print_of(style, table, x, y, z):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _shadow(shadows, u, v, depth, bias, reach, phase):  # type: ignore[no-untyped-def]
+def _shadow(
+    shadows: Array, u: float, v: float, depth: float, bias: float, reach: float, phase: float
+) -> float:
     """Share of light that reaches a place, from a 4 x 4 turned pattern of the shadow map."""
     n = shadows.shape[0]
     c, s = np.cos(phase), np.sin(phase)
@@ -100,7 +102,7 @@ def _shadow(shadows, u, v, depth, bias, reach, phase):  # type: ignore[no-untype
 
 
 @inlined
-def _sample_map(cells, x, y, extent):  # type: ignore[no-untyped-def]
+def _sample_map(cells: Array, x: float, y: float, extent: float) -> float:
     """Bilinear value of a square map that covers -extent..extent; its border value outside."""
     n = cells.shape[0]
     u = min(max((x / extent * 0.5 + 0.5) * n - 0.5, 0.0), n - 1.001)
@@ -108,11 +110,20 @@ def _sample_map(cells, x, y, extent):  # type: ignore[no-untyped-def]
     i, j = int(u), int(v)
     a, b = u - i, v - j
     top = cells[j, i] * (1 - a) + cells[j, i + 1] * a
-    return top * (1 - b) + (cells[j + 1, i] * (1 - a) + cells[j + 1, i + 1] * a) * b
+    low = cells[j + 1, i] * (1 - a) + cells[j + 1, i + 1] * a
+    return float(top * (1 - b) + low * b)
 
 
 @inlined
-def _ground_at(ground, albedo, slope, position, ray, table, out):  # type: ignore[no-untyped-def]
+def _ground_at(
+    ground: Array,
+    albedo: Array,
+    slope: Array,
+    position: Array,
+    ray: Array,
+    table: Array,
+    out: Array,
+) -> bool:
     """Colour, normal and place where a ray meets the mat, its side or the floor.
 
     out: r, g, b, nx, ny, nz, x, y, z, gloss. Returns False where the ray meets nothing.
@@ -166,9 +177,23 @@ def _ground_at(ground, albedo, slope, position, ray, table, out):  # type: ignor
 
 @inlined
 def _surface_at(
-    f, w1, w2, faces, vertices, normals, colour, gloss, pattern_xyz, layers,
-    face_style, styles, table, skin_mottle, ray, out,
-):  # type: ignore[no-untyped-def]  # fmt: skip
+    f: int,
+    w1: float,
+    w2: float,
+    faces: Array,
+    vertices: Array,
+    normals: Array,
+    colour: Array,
+    gloss: Array,
+    pattern_xyz: Array,
+    layers: Array,
+    face_style: Array,
+    styles: Array,
+    table: Array,
+    skin_mottle: float,
+    ray: Array,
+    out: Array,
+) -> int:
     """Colour, normal and place on a triangle; returns 0 for skin, 1 for cloth, 2 for hair.
 
     out: r, g, b, nx, ny, nz, x, y, z, gloss.
@@ -237,13 +262,13 @@ def _surface_at(
 
 
 @inlined
-def _light_at(light, x, y):  # type: ignore[no-untyped-def]
+def _light_at(light: Array, x: float, y: float) -> float:
     """How much of the key light falls on a place: a gradient, and the edge of a shade."""
     level = max(0.15, 1 + light[13] * x + light[14] * y)
     if light[19] > 0:
         across = (light[15] * x + light[16] * y - light[17]) / light[18]
         level *= 1 - light[19] / (1 + np.exp(-across))
-    return level
+    return float(level)
 
 
 SAMPLES = 2
@@ -311,7 +336,7 @@ def shade(
 
 
 @inlined
-def _uniform(triangle, nearness, y0, x0):  # type: ignore[no-untyped-def]
+def _uniform(triangle: Array, nearness: Array, y0: int, x0: int) -> bool:
     """Whether a pixel's samples show one smooth surface, or all of them the ground."""
     hit = triangle[y0, x0] >= 0
     near = nearness[y0, x0]
@@ -326,8 +351,18 @@ def _uniform(triangle, nearness, y0, x0):  # type: ignore[no-untyped-def]
 
 @inlined
 def _illuminate(
-    hit, ray, kind, cover, wrap, shadows, shaded, light_axes, light, phase, out
-):  # type: ignore[no-untyped-def]
+    hit: Array,
+    ray: Array,
+    kind: int,
+    cover: float,
+    wrap: float,
+    shadows: Array,
+    shaded: Array,
+    light_axes: Array,
+    light: Array,
+    phase: float,
+    out: Array,
+) -> None:
     """Key light with its shadow, light from all round, and a highlight, into `out`."""
     nx, ny, nz, px, py, pz = hit[3], hit[4], hit[5], hit[6], hit[7], hit[8]
     towards = nx * light[0] + ny * light[1] + nz * light[2]

@@ -33,7 +33,8 @@ def draw_labels(picture: Picture, labels: Labels) -> Picture:
             x1, y1, x2, y2 = (int(value) for value in box)
             cv2.rectangle(out, (x1, y1), (x2, y2), colour, 1)
     if len(labels.head_polygon):
-        cv2.polylines(out, [labels.head_polygon.round().astype(np.int32)], True, (240, 220, 0), 1)
+        ring = labels.head_polygon.round().astype(np.int32)
+        cv2.polylines(out, [ring], isClosed=True, color=(240, 220, 0), thickness=1)
     for points, visibility in zip(
         labels.keypoints.keypoints_xy, labels.keypoints.visibility, strict=True
     ):
@@ -43,8 +44,10 @@ def draw_labels(picture: Picture, labels: Labels) -> Picture:
                 cv2.line(out, places[a], places[b], (250, 200, 60), 1, cv2.LINE_AA)
         for name, place, seen in zip(skeleton.keypoints, places, visibility, strict=True):
             if seen:
-                colour = _RIGHT if name.startswith("right") else (
-                    _LEFT if name.startswith("left") else _MIDDLE
+                colour = (
+                    _RIGHT
+                    if name.startswith("right")
+                    else (_LEFT if name.startswith("left") else _MIDDLE)
                 )
                 cv2.circle(out, place, 3, colour, -1 if seen == 2 else 1, cv2.LINE_AA)
     return out
@@ -52,8 +55,8 @@ def draw_labels(picture: Picture, labels: Labels) -> Picture:
 
 def decode(sample: Sample) -> Picture:
     """The sample's picture, uint8 (H, W, 3) RGB."""
-    data = np.frombuffer(sample.jpeg, np.uint8)
-    return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
+    bgr = np.asarray(cv2.imdecode(np.frombuffer(sample.jpeg, np.uint8), cv2.IMREAD_COLOR))
+    return np.ascontiguousarray(bgr[..., ::-1], np.uint8)
 
 
 def make_sheet(

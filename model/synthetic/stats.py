@@ -60,8 +60,10 @@ def count_rows(rows: list[Row]) -> Statistics:
     """Count what records hold; at least one."""
     infants = [row for row in rows if row["infant"] is not None]
     points = np.array([row["infant"]["keypoints"] for row in infants]).reshape(len(infants), -1, 3)
-    visibility = np.stack([(points[..., 2] == v).mean(0) for v in range(3)], 1) if infants else (
-        np.zeros((infant21().num_keypoints, 3))
+    visibility = (
+        np.stack([(points[..., 2] == v).mean(0) for v in range(3)], 1)
+        if infants
+        else (np.zeros((infant21().num_keypoints, 3)))
     )
     counts = {name: Counter[str]() for name in (*_COUNTED, "things", "cloths", "habits", "extras")}
     for row in rows:
@@ -79,7 +81,10 @@ def count_rows(rows: list[Row]) -> Statistics:
         visibility=np.asarray(visibility),
         box_share=np.array(
             [
-                max(row["infant"]["bbox"][2] / row["width"], row["infant"]["bbox"][3] / row["height"])
+                max(
+                    row["infant"]["bbox"][2] / row["width"],
+                    row["infant"]["bbox"][3] / row["height"],
+                )
                 for row in infants
             ]
         ),
@@ -136,7 +141,11 @@ def plot(stats: Statistics, path: Path) -> None:
     axes = figure.subplots(3, 3).ravel()
     names = infant21().keypoints
     left = np.zeros(len(names))
-    for column, word, colour in ((2, "visible", "#4a9"), (1, "occluded", "#fb5"), (0, "outside", "#bbb")):
+    for column, word, colour in (
+        (2, "visible", "#4a9"),
+        (1, "occluded", "#fb5"),
+        (0, "outside", "#bbb"),
+    ):
         axes[0].barh(names, stats.visibility[:, column], left=left, color=colour, label=word)
         left += stats.visibility[:, column]
     axes[0].set_title("visibility")

@@ -8,11 +8,11 @@ from model.synthetic.raster import Floats32
 from model.synthetic.rig import Floats
 
 WHITES = np.array([[236, 236, 234], [228, 230, 233], [240, 236, 226], [222, 222, 220]], np.float64)
-"""sRGB 0..255: bed linen is white or nearly so."""
+"""Bed linen is white or nearly so; sRGB 0..255."""
 
 
 def linear(srgb: NDArray[np.floating] | tuple[float, float, float]) -> Floats:
-    """sRGB 0..255 to linear 0..1 (a plain power of 2.2)."""
+    """SRGB 0..255 to linear 0..1 (a plain power of 2.2)."""
     return np.asarray((np.asarray(srgb, np.float64) / 255) ** 2.2)
 
 
@@ -79,10 +79,11 @@ def bent(field: Floats32, along: Floats32, across: Floats32, reach_px: float) ->
     """Shift a field's cells by two other fields, so that straight structures wander."""
     size = field.shape[0]
     ys, xs = np.mgrid[:size, :size].astype(np.float32)
-    return cv2.remap(  # type: ignore[no-any-return]
+    moved = cv2.remap(
         field, xs + reach_px * along, ys + reach_px * across,
         cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT,
     )  # fmt: skip
+    return np.asarray(moved, np.float32)
 
 
 def print_image(rng: np.random.Generator, size: int, cell_m: float, ground: Floats) -> Floats32:
@@ -96,7 +97,9 @@ def print_image(rng: np.random.Generator, size: int, cell_m: float, ground: Floa
     """
     image = np.empty((size, size, 3), np.float32)
     image[:] = ground
-    kind = rng.choice(["motifs", "stripes", "check", "dots", "blotches"], p=[0.5, 0.2, 0.1, 0.1, 0.1])
+    kind = rng.choice(
+        ["motifs", "stripes", "check", "dots", "blotches"], p=[0.5, 0.2, 0.1, 0.1, 0.1]
+    )
     ys, xs = np.mgrid[:size, :size].astype(np.float32) * np.float32(cell_m)
     colours = [print_colour(rng) for _ in range(3)]
     pitch = rng.uniform(0.012, 0.09)

@@ -18,7 +18,9 @@ def ball(rows: int = 16) -> Mesh:
     """A unit ball: float32 (N, 3) and int32 (M, 3)."""
     columns = 2 * rows
     polar, turn = np.meshgrid(
-        np.linspace(0, np.pi, rows), np.linspace(0, 2 * np.pi, columns, endpoint=False), indexing="ij"
+        np.linspace(0, np.pi, rows),
+        np.linspace(0, 2 * np.pi, columns, endpoint=False),
+        indexing="ij",
     )
     vertices = np.stack(
         [np.sin(polar) * np.cos(turn), np.sin(polar) * np.sin(turn), np.cos(polar)], -1
@@ -32,7 +34,8 @@ def ball(rows: int = 16) -> Mesh:
 def block() -> Mesh:
     """A cube of side 2 with rounded edges: a ball blown out to its corners."""
     vertices, faces = ball()
-    return np.sign(vertices) * np.abs(vertices) ** 0.3, faces
+    blown = np.sign(vertices) * np.abs(vertices) ** 0.3
+    return blown.astype(np.float32), faces
 
 
 def turned(rng: np.random.Generator) -> Floats:
@@ -69,7 +72,9 @@ def _between(start: Floats, end: Floats) -> Floats:
     return np.asarray(np.eye(3) + k + k @ k / (1 + cosine))
 
 
-def adult_arm(rig: Rig, rng: np.random.Generator, reach_to: Floats, from_deg: float) -> list[Surface]:
+def adult_arm(
+    rig: Rig, rng: np.random.Generator, reach_to: Floats, from_deg: float
+) -> list[Surface]:
     """An adult's forearm and hand that reach in from a side, with or without a sleeve.
 
     Args:
@@ -107,7 +112,14 @@ def adult_arm(rig: Rig, rng: np.random.Generator, reach_to: Floats, from_deg: fl
     upper, upper_faces = tube(rest_of_arm, 0.043, 12)
     upper_arm = thing(upper, upper_faces, skin if sleeve_from > 1.0 else cloth, gloss=0.05)
     styled = Surface(
-        arm.vertices, arm.faces, arm.colour, arm.part, arm.gloss, arm.pattern_xyz, arm.layers, (style,)
+        arm.vertices,
+        arm.faces,
+        arm.colour,
+        arm.part,
+        arm.gloss,
+        arm.pattern_xyz,
+        arm.layers,
+        (style,),
     )
     return [styled, upper_arm]
 
@@ -121,7 +133,9 @@ def toy(rng: np.random.Generator, at_xy: Floats) -> Surface:
     return thing(shape + place, faces, colour, gloss=0.35)
 
 
-def box(centre: Floats, half: Floats, turn_deg: float, colour: Floats, *, gloss: float = 0.2) -> Surface:
+def box(
+    centre: Floats, half: Floats, turn_deg: float, colour: Floats, *, gloss: float = 0.2
+) -> Surface:
     """A block with rounded edges, its sides half[0], half[1], half[2] from the middle."""
     vertices, faces = block()
     c, s = np.cos(np.deg2rad(turn_deg)), np.sin(np.deg2rad(turn_deg))
@@ -137,7 +151,7 @@ def equipment(rng: np.random.Generator, from_deg: float) -> list[Surface]:
     half = rng.uniform(0.03, 0.13, 3)
     made = [box(centre, half, rng.uniform(0, 90), linear(colours[int(rng.integers(5))]))]
     if rng.random() < 0.5:
-        screen = centre + [0, 0, float(half[2])]
+        screen = centre + np.array([0, 0, float(half[2])])
         size = np.array([half[0] * 0.7, half[1] * 0.6, 0.004])
         made.append(box(screen, size, rng.uniform(0, 90), linear((20, 26, 34)), gloss=0.6))
     if rng.random() < 0.6:
@@ -161,7 +175,9 @@ def lead(rng: np.random.Generator, start: Floats, tops: Floats32, extent_m: floa
     turn, away = rng.uniform(0, 2 * np.pi), rng.uniform(0.4, 0.7)
     end = np.array([np.cos(turn), np.sin(turn)]) * away
     t = np.linspace(0, 1, 60)[:, None]
-    bow = np.sin(np.pi * t) * rng.normal(0, 0.09, 2) + np.sin(2 * np.pi * t) * rng.normal(0, 0.04, 2)
+    bow = np.sin(np.pi * t) * rng.normal(0, 0.09, 2) + np.sin(2 * np.pi * t) * rng.normal(
+        0, 0.04, 2
+    )
     xy = start[:2] * (1 - t) + end * t + bow
     cells = tops.shape[0]
     at = np.clip(((xy / extent_m * 0.5 + 0.5) * cells).astype(int), 0, cells - 1)
@@ -169,7 +185,14 @@ def lead(rng: np.random.Generator, start: Floats, tops: Floats32, extent_m: floa
     z = np.maximum(z, np.convolve(np.pad(z, 3, mode="edge"), np.ones(7) / 7, "valid"))
     z[0] = start[2]
     path, faces = tube(np.concatenate([xy, z[:, None] + 0.003], 1), rng.uniform(0.0009, 0.0022))
-    colours = [(225, 225, 220), (40, 42, 46), (210, 60, 60), (60, 150, 90), (230, 200, 60), (90, 110, 200)]
+    colours = [
+        (225, 225, 220),
+        (40, 42, 46),
+        (210, 60, 60),
+        (60, 150, 90),
+        (230, 200, 60),
+        (90, 110, 200),
+    ]
     return thing(path, faces, linear(colours[int(rng.integers(6))]), gloss=0.3)
 
 
@@ -190,10 +213,11 @@ def dummy(rng: np.random.Generator, mouth: Floats, ahead: Floats) -> list[Surfac
     ]
 
 
-def pane(corners: Floats, colour: Floats, opacity: tuple[float, float]) -> tuple[Floats, Ints32, Floats32]:
+def pane(
+    corners: Floats, colour: Floats, opacity: tuple[float, float]
+) -> tuple[Floats, Ints32, Floats32]:
     """A translucent quad: corners (4, 3) in order, opacity at its foot (0, 1) and top (2, 3)."""
     rgba = np.empty((4, 4), np.float32)
     rgba[:, :3] = colour
     rgba[:2, 3], rgba[2:, 3] = opacity
     return corners, np.array([[0, 1, 2], [0, 2, 3]], np.int32), rgba
-
