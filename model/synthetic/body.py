@@ -14,6 +14,8 @@ HEAD_RATIO = (0.235, 0.270)
 """Crown to chin as a share of the length: a quarter in a newborn."""
 LEG_RATIO = (0.385, 0.430)
 """Hip to heel as a share of the length."""
+SHOULDER_RATIO = (0.175, 0.255)
+"""Distance of the shoulder joints as a share of the length."""
 SIZE_M = (0.49, 0.62)
 """Crown to heel of the infants that are drawn: birth to about four months."""
 
@@ -51,11 +53,13 @@ class Body:
         rig: What it is made from.
         vertices: float64 (V, 3).
         joints: float64 (J, 3) bone heads.
+        codes: float32 (C,) its shape, in standard deviations.
     """
 
     rig: Rig
     vertices: Floats
     joints: Floats
+    codes: NDArray[np.float32]
 
     @property
     def length_m(self) -> float:
@@ -74,6 +78,12 @@ class Body:
         hip = self.joints[self.rig.bone["upperleg01.L"], 2]
         return float(hip - self.vertices[:, 2].min()) / self.length_m
 
+    @property
+    def shoulder_ratio(self) -> float:
+        """Distance of the shoulder joints as a share of the length."""
+        left, right = (self.joints[self.rig.bone[f"upperarm01.{side}"]] for side in "LR")
+        return float(np.linalg.norm(left - right)) / self.length_m
+
     @cached_property
     def scale(self) -> float:
         """Against the rig's mean baby: size of the face."""
@@ -88,7 +98,6 @@ def sample_body(rig: Rig, rng: np.random.Generator) -> Body:
     Random shapes scatter far more in the head than infants do, so that head and legs are brought
     to a drawn share of the length.
     """
-    codes = np.clip(rng.standard_normal(len(rig.components)) * 0.9, -2, 2).astype(np.float32)
     girth = rng.uniform(1.05, 1.32)
     proportions = Proportions(
         head=rng.uniform(1.02, 1.14),
@@ -102,7 +111,8 @@ def sample_body(rig: Rig, rng: np.random.Generator) -> Body:
     )
     head_ratio, leg_ratio = rng.uniform(*HEAD_RATIO), rng.uniform(*LEG_RATIO)
     length_m = rng.uniform(*SIZE_M)
-    body = make_body(rig, codes, proportions, length_m=length_m)
+    body = _shaped(rig, proportions, length_m, rng)
+    codes = body.codes
     for _ in range(3):
         proportions = replace(
             proportions,
@@ -111,6 +121,16 @@ def sample_body(rig: Rig, rng: np.random.Generator) -> Body:
         )
         body = make_body(rig, codes, proportions, length_m=length_m)
     return body
+
+
+def _shaped(rig: Rig, proportions: Proportions, length_m: float, rng: np.random.Generator) -> Body:
+    """Draw a shape; those far too narrow or wide in the shoulders are drawn again."""
+    for _ in range(20):
+        codes = np.clip(rng.standard_normal(len(rig.components)) * 0.8, -1.8, 1.8)
+        body = make_body(rig, codes.astype(np.float32), proportions, length_m=length_m)
+        if SHOULDER_RATIO[0] <= body.shoulder_ratio <= SHOULDER_RATIO[1]:
+            return body
+    return make_body(rig, np.zeros(len(rig.components), np.float32), proportions, length_m=length_m)
 
 
 def make_body(
@@ -129,7 +149,7 @@ def make_body(
     joints = flat[3 * rig.num_vertices :].reshape(-1, 3).astype(np.float64)
     vertices, joints = _rescale(rig, vertices, joints, proportions)
     size = length_m / float(np.ptp(vertices[:, 2]))
-    return Body(rig, vertices * size, joints * size)
+    return Body(rig, vertices * size, joints * size, codes)
 
 
 def _rescale(

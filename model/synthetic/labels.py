@@ -5,6 +5,7 @@ covered, x1 y1 x2 y2.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -70,7 +71,7 @@ def label(subject: Subject, posed: Posed, camera: Camera, rendered: Rendered) ->
     mask = rendered.part_mask(Part.BODY, Part.GARMENT)
     pixels, depths = camera.project(posed.keypoints_xyz)
     visibility = _visibility(subject, pixels, depths, rendered, mask)
-    keypoints = np.where(visibility[:, None] > 0, pixels, np.nan).astype(np.float32)
+    keypoints = np.where(visibility[:, None] > 0, on_grid(pixels), np.nan).astype(np.float32)
     head = subject.body.rig.vertices_of("head")
     polygon = head_region(camera.project(posed.vertices[head])[0], camera.size_wh)
     return Labels(
@@ -80,6 +81,11 @@ def label(subject: Subject, posed: Posed, camera: Camera, rendered: Rendered) ->
         polygon_box(polygon, camera.size_wh),
         polygon,
     )
+
+
+def on_grid(points_xy: NDArray[Any]) -> Floats:
+    """Points rounded to 1/1024 px, so that mirroring them in float32 twice changes no bit."""
+    return np.asarray(np.round(np.asarray(points_xy, np.float64) * 1024) / 1024)
 
 
 def _visibility(
@@ -149,7 +155,7 @@ def head_region(points_xy: Floats, size_wh: tuple[int, int]) -> Floats32:
     area, inside = cv2.intersectConvexConvex(hull, frame)
     if area <= 0 or inside is None:
         return np.zeros((0, 2), np.float32)
-    return np.asarray(inside.reshape(-1, 2), np.float32)
+    return on_grid(inside.reshape(-1, 2)).astype(np.float32)
 
 
 def polygon_box(polygon: Floats32, size_wh: tuple[int, int]) -> Floats32 | None:

@@ -110,6 +110,11 @@ def _cast(split: str, seed: int, group: int) -> tuple[Subject, Ground]:
     return sample_subject(rng), sample_ground(rng)
 
 
+def is_empty(which: PictureSeed) -> bool:
+    """Whether a picture shows no infant."""
+    return bool(which.picture_rng().random() < EMPTY_SHARE)
+
+
 def compose(
     which: PictureSeed, size_wh: Size
 ) -> tuple[Moment, dict[str, Any], np.random.Generator]:
@@ -120,13 +125,14 @@ def compose(
     """
     subject, ground = _cast(which.split, which.seed, which.index // PICTURES_PER_SUBJECT)
     rng = which.picture_rng()
+    empty = bool(rng.random() < EMPTY_SHARE)
     shape, size = shape_of(rng, check_size(size_wh))
     posture = subject.poser.sample(rng)
     posed = lay_down(subject, posture)
     view = sample_view(rng, portrait=size[1] > size[0])
     camera = aim(view, posed.vertices, size)
     about = {"subject": which.subject, "shape": shape, "fill": round(view.fill, 3)}
-    if rng.random() < EMPTY_SHARE:
+    if empty:
         scene = sample_scene(rng, ground, None, None)
         rendered = draw(scene, None, None, camera)
         labels = nothing(size, infant21().num_keypoints)
