@@ -14,8 +14,8 @@ HEAD_RATIO = (0.235, 0.270)
 """Crown to chin as a share of the length: a quarter in a newborn."""
 LEG_RATIO = (0.385, 0.430)
 """Hip to heel as a share of the length."""
-SHOULDER_RATIO = (0.175, 0.255)
-"""Distance of the shoulder joints as a share of the length."""
+SHOULDERS_M = (0.112, 0.150)
+"""Distance of the shoulder joints that is kept, in the rig's baby of 0.6 m."""
 SIZE_M = (0.49, 0.62)
 """Crown to heel of the infants that are drawn: birth to about four months."""
 
@@ -53,13 +53,11 @@ class Body:
         rig: What it is made from.
         vertices: float64 (V, 3).
         joints: float64 (J, 3) bone heads.
-        codes: float32 (C,) its shape, in standard deviations.
     """
 
     rig: Rig
     vertices: Floats
     joints: Floats
-    codes: NDArray[np.float32]
 
     @property
     def length_m(self) -> float:
@@ -111,9 +109,9 @@ def sample_body(rig: Rig, rng: np.random.Generator) -> Body:
     )
     head_ratio, leg_ratio = rng.uniform(*HEAD_RATIO), rng.uniform(*LEG_RATIO)
     length_m = rng.uniform(*SIZE_M)
-    body = _shaped(rig, proportions, length_m, rng)
-    codes = body.codes
-    for _ in range(3):
+    codes = _sample_codes(rig, rng)
+    body = make_body(rig, codes, proportions, length_m=length_m)
+    for _ in range(2):
         proportions = replace(
             proportions,
             head=proportions.head * head_ratio / body.head_ratio,
@@ -123,14 +121,17 @@ def sample_body(rig: Rig, rng: np.random.Generator) -> Body:
     return body
 
 
-def _shaped(rig: Rig, proportions: Proportions, length_m: float, rng: np.random.Generator) -> Body:
+def _sample_codes(rig: Rig, rng: np.random.Generator) -> NDArray[np.float32]:
     """Draw a shape; those far too narrow or wide in the shoulders are drawn again."""
+    bones = np.array([rig.bone["upperarm01.L"], rig.bone["upperarm01.R"]])
+    places = (3 * (rig.num_vertices + bones)[:, None] + np.arange(3)).ravel()
+    mean, components = rig.mean[places], rig.components[:, places]
     for _ in range(20):
-        codes = np.clip(rng.standard_normal(len(rig.components)) * 0.8, -1.8, 1.8)
-        body = make_body(rig, codes.astype(np.float32), proportions, length_m=length_m)
-        if SHOULDER_RATIO[0] <= body.shoulder_ratio <= SHOULDER_RATIO[1]:
-            return body
-    return make_body(rig, np.zeros(len(rig.components), np.float32), proportions, length_m=length_m)
+        codes = np.clip(rng.standard_normal(len(components)) * 0.8, -1.8, 1.8).astype(np.float32)
+        left, right = (mean + codes @ components).reshape(2, 3)
+        if SHOULDERS_M[0] <= np.linalg.norm(left - right) <= SHOULDERS_M[1]:
+            return codes
+    return np.zeros(len(components), np.float32)
 
 
 def make_body(
@@ -149,7 +150,7 @@ def make_body(
     joints = flat[3 * rig.num_vertices :].reshape(-1, 3).astype(np.float64)
     vertices, joints = _rescale(rig, vertices, joints, proportions)
     size = length_m / float(np.ptp(vertices[:, 2]))
-    return Body(rig, vertices * size, joints * size, codes)
+    return Body(rig, vertices * size, joints * size)
 
 
 def _rescale(

@@ -7,6 +7,7 @@ import click
 
 from model.spec.errors import SyntheticError
 from model.synthetic import dataset, film, sheet, stats
+from model.synthetic.closeups import make_closeups
 
 _OUT_FOLDER = click.Path(file_okay=False, path_type=Path)
 _OUT_FILE = click.Path(dir_okay=False, path_type=Path)
@@ -83,8 +84,15 @@ def film_command(  # noqa: PLR0913 - one per option
 @click.option("--count", type=int, default=16, show_default=True, help="How many samples.")
 @click.option("--columns", type=int, default=4, show_default=True)
 @click.option("--plain", is_flag=True, help="Without the labels.")
-def sheet_command(seed: int, out: Path, count: int, columns: int, *, plain: bool) -> None:
+@click.option("--closeups", is_flag=True, help="Instead, close views of where the labels lie.")
+def sheet_command(  # noqa: PLR0913 - one per option
+    *, seed: int, out: Path, count: int, columns: int, plain: bool, closeups: bool
+) -> None:
     """Draw samples side by side with their labels, each of another infant."""
+    if closeups:
+        sheet.write_picture(out, make_closeups(seed))
+        click.echo(f"{out}: close-ups.")
+        return
     tile = (480, 360) if count <= 16 else (280, 210)
     picture = sheet.make_sheet(
         seed, count=count, columns=columns, tile_wh=tile, step=4, labelled=not plain

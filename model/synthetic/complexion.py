@@ -58,7 +58,7 @@ def sample_complexion(tailor: Tailor, rng: np.random.Generator) -> Complexion:
     rig = tailor.rig
     tone = int(rng.choice(len(SKINS), p=_SKIN_SHARES))
     skin = linear(SKINS[tone]) * rng.uniform(0.85, 1.1)
-    ruddy = rng.uniform(-0.05, 0.15) if tone < 6 else rng.uniform(-0.03, 0.06)
+    ruddy = rng.uniform(-0.05, 0.13) if tone < 6 else rng.uniform(-0.03, 0.06)
     skin = skin * np.array([1 + 0.3 * ruddy, 1 - 0.5 * ruddy, 1 - 0.45 * ruddy])
     if rng.random() < 0.1:
         skin = skin * np.array([1.0, 0.99, 0.86])  # a newborn's jaundice

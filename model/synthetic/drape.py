@@ -36,6 +36,7 @@ class Drape:
         creases: float32 (GRID, GRID) m.
         pile_m: Height of its own heap in the middle (crumpled cloth), else 0.
         tension: Relaxation steps: few cling, many span.
+        under: Whether it lies under the infant instead of over it.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Drape:
     creases: Floats32
     pile_m: float
     tension: int
+    under: bool
 
     def fall(self, tops: Floats32) -> Surface:
         """Lay the cloth over a height map.
@@ -55,6 +57,7 @@ class Drape:
         Args:
             tops: float32 (HEIGHT_CELLS, HEIGHT_CELLS) m, row by y, of what lies below.
         """
+        tops = tops * 0 if self.under else tops
         relaxed = np.maximum(tops, 0)
         for _ in range(self.tension):
             relaxed = np.maximum(np.maximum(tops, 0) + 0.0025, cv2.blur(relaxed, (5, 5)))
@@ -128,12 +131,12 @@ def make_drape(
         turn_deg: Against the world.
     """
     crumpled = name == "crumple"
-    ragged = rng.uniform(0.05, 0.15) if crumpled else 0.05
+    ragged = rng.uniform(0.06, 0.22) if crumpled else 0.05
     edge = np.stack([_wander(rng), _wander(rng)]) * np.float32(ragged * min(half_m))
-    octaves = ((3, 8), (7, 17)) if crumpled else ((2, 5), (3, 11))
+    octaves = ((2, 5), (4, 9)) if crumpled else ((2, 5), (3, 11))
     folds = ridges(elongated(rng, _GRID, octaves, 0.8) * np.float32(0.8))
     soft = noise(rng, _GRID, (2, 5))
-    height = rng.uniform(0.006, 0.018) if crumpled else rng.uniform(0.003, 0.010)
+    height = rng.uniform(0.008, 0.02) if crumpled else rng.uniform(0.003, 0.010)
     creases = folds * np.float32(height) + soft * np.float32(0.25 * height)
     creases -= creases.min()
     return Drape(
@@ -147,10 +150,11 @@ def make_drape(
         creases=creases.astype(np.float32),
         pile_m=float(rng.uniform(0.0, 0.022)) if crumpled else 0.0,
         tension=int(rng.integers(3, 9)) if name == "gown" else int(rng.integers(4, 16)),
+        under=crumpled and bool(rng.random() < 0.6),
     )
 
 
 def _wander(rng: np.random.Generator) -> Floats32:
     """float32 (GRID,): a smooth random line of deviation about 1."""
-    knots = rng.standard_normal((1, 9)).astype(np.float32)
+    knots = rng.standard_normal((1, 6)).astype(np.float32)
     return np.asarray(cv2.resize(knots, (_GRID, 1), interpolation=cv2.INTER_CUBIC)[0], np.float32)

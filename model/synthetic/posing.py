@@ -174,7 +174,7 @@ class Poser:
         vertices = skin(self.body.rig, self._skin_at_rest, transforms)
         if habit == "at_face":
             sign = 1.0 if side == "L" else -1.0
-            spot = vertices[rng.choice([5155, 486, 297, 13583 if side == "L" else 13655])]
+            spot = vertices[rng.choice([5155, 485, 297, 13583 if side == "L" else 13655])]
             head = transforms[self.body.rig.bone["head"], :, :3]
             return Goal(target=spot + head @ [sign * rng.uniform(0.0, 0.035), -0.022, -0.012])
         if habit == "on_trunk":

@@ -117,10 +117,10 @@ def _sample_drapes(
         for _ in range(int(rng.integers(1, 3))):
             turn, away = (
                 rng.uniform(-0.75 * np.pi - np.pi / 2, 0.25 * np.pi),
-                rng.uniform(0.15, 0.34),
+                rng.uniform(0.17, 0.36),
             )
             centre = np.array([np.cos(turn), 1.2 * np.sin(turn)]) * away
-            half = (float(rng.uniform(0.05, 0.14)), float(rng.uniform(0.07, 0.22)))
+            half = (float(rng.uniform(0.06, 0.15)), float(rng.uniform(0.09, 0.24)))
             drapes.append(
                 make_drape(
                     rng,

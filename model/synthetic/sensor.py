@@ -1,6 +1,7 @@
 """From light to the file: motion blur, exposure, optics, tone, noise, down-scaling, JPEG."""
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 import cv2
 import numpy as np
@@ -97,60 +98,85 @@ def record(
     """
     height, width = light.shape[:2]
     gain = gain_for(light, sensor) if gain is None else gain
-    picture = light * (np.asarray(sensor.white, np.float32) * np.float32(gain))
-    picture = _optics(picture, sensor)
-    # A soft shoulder keeps highlights, then the display's gamma.
-    picture = np.maximum(picture, 0)
-    picture = picture * (1 + picture / 2.2) / (1 + picture)
-    picture = np.sqrt(np.minimum(picture * 1.35, 1.0)) ** np.float32(0.92)
-    picture = _tone(picture, sensor)
+    picture = light
+    if sensor.defocus_px > 0:
+        picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), sensor.defocus_px), np.float32)
     small = (max(16, round(width * sensor.detail)), max(16, round(height * sensor.detail)))
     if small[0] < width:
         shrunk = cv2.resize(picture, small, interpolation=cv2.INTER_AREA)
         picture = np.asarray(shrunk, np.float32)
-    picture = _add_noise(picture, sensor, rng)
+    developed = np.empty_like(picture)
+    fine = rng.standard_normal((small[1], small[0]), np.float32) * np.float32(sensor.noise)
+    coarse = np.zeros((1, 1, 3), np.float32)
+    if sensor.chroma_noise > 0 and not sensor.grey:
+        shape = (small[1] // 3 + 1, small[0] // 3 + 1, 3)
+        coarse = rng.standard_normal(shape, np.float32) * np.float32(sensor.chroma_noise)
+    settings = np.array(
+        [
+            *(np.float32(gain) * np.asarray(sensor.white, np.float32)), sensor.vignette / 2,
+            0.0 if sensor.grey else sensor.saturation, sensor.contrast, sensor.haze,
+        ],
+        np.float32,
+    )  # fmt: skip
+    _develop(picture, settings, _tone_curve(), fine, coarse, developed)
     if sensor.sharpen > 0:
-        soft = cv2.GaussianBlur(picture, (0, 0), 1.2)
-        picture = picture + np.float32(sensor.sharpen) * (picture - soft)
-    out = (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
+        soft = cv2.GaussianBlur(developed, (0, 0), 1.2)
+        developed = developed + np.float32(sensor.sharpen) * (developed - soft)
+    out = np.asarray(np.clip(developed * 255 + 0.5, 0, 255), np.uint8)
     if small[0] < width:
         grown = cv2.resize(out, (width, height), interpolation=cv2.INTER_CUBIC)
         return np.asarray(grown, np.uint8)
     return out
 
 
-def _optics(picture: Floats32, sensor: Sensor) -> Floats32:
-    height, width = picture.shape[:2]
-    if sensor.defocus_px > 0:
-        soft = cv2.GaussianBlur(picture, (0, 0), sensor.defocus_px)
-        picture = np.asarray(soft, np.float32)
-    y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
-    x = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
-    loss = 1 - np.float32(sensor.vignette / 2) * (x * x + y * y)
-    return np.asarray(picture * loss[..., None], np.float32)
+_CURVE_CELLS = 1024
 
 
-def _tone(picture: Floats32, sensor: Sensor) -> Floats32:
-    luma = picture @ np.array([0.299, 0.587, 0.114], np.float32)
-    level = luma[..., None]
-    if sensor.grey:
-        picture = np.repeat(level, 3, axis=-1)
-    else:
-        picture = level + np.float32(sensor.saturation) * (picture - level)
-    picture = np.float32(0.5) + np.float32(sensor.contrast) * (picture - np.float32(0.5))
-    return np.asarray(picture * (1 - sensor.haze) + np.float32(sensor.haze), np.float32)
+@cache
+def _tone_curve() -> Floats32:
+    """The display's answer to light x at cell x / (x + 0.25): a soft shoulder, then gamma."""
+    place = np.linspace(0, 1, _CURVE_CELLS + 1)[:-1]
+    light = 0.25 * place / (1 - place)
+    shoulder = np.minimum(1.35 * light * (1 + light / 2.2) / (1 + light), 1.0)
+    return np.append(shoulder**0.46, 1.0).astype(np.float32)
 
 
-def _add_noise(picture: Floats32, sensor: Sensor, rng: np.random.Generator) -> Floats32:
-    height, width = picture.shape[:2]
-    fine = rng.standard_normal((height, width, 1), np.float32) * np.float32(sensor.noise)
-    strength = np.sqrt(0.3 + np.maximum(picture, 0))
-    noisy = picture + fine * strength
-    if sensor.chroma_noise > 0 and not sensor.grey:
-        shape = (height // 3 + 1, width // 3 + 1, 3)
-        coarse = rng.standard_normal(shape, np.float32) * np.float32(sensor.chroma_noise)
-        noisy += cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(noisy, np.float32)
+@kernel
+def _develop(
+    picture: Floats32,
+    settings: Floats32,
+    curve: Floats32,
+    fine: Floats32,
+    coarse: Floats32,
+    out: Floats32,
+) -> None:
+    """Exposure, vignette, tone, colour and noise; float32 (H, W, 3) about 0..1 in `out`.
+
+    settings: gains of red, green, blue; vignette; saturation; contrast; haze.
+    """
+    height, width = picture.shape[0], picture.shape[1]
+    cells = _CURVE_CELLS
+    rows = coarse.shape[0]
+    for y in range(height):
+        v = 2 * y / (height - 1) - 1
+        for x in range(width):
+            u = 2 * x / (width - 1) - 1
+            fade = 1 - settings[3] * (u * u + v * v)
+            for m in range(3):
+                lit = max(picture[y, x, m] * settings[m] * fade, 0.0)
+                place = min(lit / (lit + 0.25) * cells, cells - 0.001)
+                i = int(place)
+                out[y, x, m] = curve[i] + (place - i) * (curve[i + 1] - curve[i])
+            level = 0.299 * out[y, x, 0] + 0.587 * out[y, x, 1] + 0.114 * out[y, x, 2]
+            grain = fine[y, x]
+            for m in range(3):
+                value = level + settings[4] * (out[y, x, m] - level)
+                value = 0.5 + settings[5] * (value - 0.5)
+                value = value * (1 - settings[6]) + settings[6]
+                value += grain * np.sqrt(0.3 + max(value, 0.0))
+                if rows > 1:
+                    value += coarse[y // 3, x // 3, m]
+                out[y, x, m] = value
 
 
 def to_jpeg(picture: Picture, quality: int) -> bytes:

@@ -99,7 +99,7 @@ class _Canvas:
         self.layers: list[str] = []
         self.head_uv = (0.0, 0.2)
         self.head_deg = 0.0
-        self.waves = noise(rng, CELLS, (3, 6, 12), 0.55)
+        self.waves = noise(rng, CELLS, (3, 6, 12, 24), 0.6)
         self.bends = noise(rng, CELLS, (4, 9), 0.6)
 
     def outline(
@@ -142,7 +142,7 @@ class _Canvas:
         if kind == "smooth":
             return np.asarray(waves * 0.0008, np.float32)
         if kind == "soft":
-            return np.asarray(waves * rng.uniform(0.0015, 0.005), np.float32)
+            return np.asarray(waves * rng.uniform(0.002, 0.0065), np.float32)
         crumpled = kind == "crumpled"
         octaves = ((4, 9), (9, 24)) if crumpled else ((2, 7), (4, 13))
         creases = ridges(elongated(rng, CELLS, octaves, 0.8))
@@ -157,7 +157,7 @@ class _Canvas:
     def finish(self) -> tuple[Floats32, Floats32]:
         """Colour with the light that valleys lose, and slopes."""
         hollow = cv2.GaussianBlur(self.height, (0, 0), 0.012 / CELL_M) - self.height
-        light = np.clip(1 - 40 * hollow, 0.6, 1.12)
+        light = np.clip(1 - 60 * hollow, 0.55, 1.12)
         slope_u = cv2.Scharr(self.height, cv2.CV_32F, 1, 0) / np.float32(32 * CELL_M)
         slope_v = cv2.Scharr(self.height, cv2.CV_32F, 0, 1) / np.float32(32 * CELL_M)
         grime = 1 + 0.025 * self.waves
@@ -241,9 +241,16 @@ def _label(canvas: _Canvas) -> None:
     at = [int((c + EXTENT_M) / CELL_M) for c in (centre[0] - half[0] * 0.8, centre[1])]
     ink = np.zeros((CELLS, CELLS), np.uint8)
     cv2.putText(
-        ink, text, (at[0], at[1] + 4), cv2.FONT_HERSHEY_SIMPLEX, half[0] * 9, 255, 1, cv2.LINE_AA
+        ink,
+        text,
+        (at[0], CELLS - at[1] + 4),
+        cv2.FONT_HERSHEY_SIMPLEX,
+        half[0] * 9,
+        255,
+        1,
+        cv2.LINE_AA,
     )
-    canvas.albedo *= (1 - 0.95 * (ink.astype(np.float32) / 255))[..., None]
+    canvas.albedo *= (1 - 0.95 * (ink[::-1].astype(np.float32) / 255))[..., None]
 
 
 def _sheet(canvas: _Canvas, place: str) -> None:
@@ -328,8 +335,8 @@ def _floor_colours(rng: np.random.Generator) -> tuple[Floats, Floats]:
             (150, 175, 130),
             (150, 120, 92),
             (190, 188, 182),
-            (110, 112, 116),
-            (60, 58, 60),
+            (130, 132, 136),
+            (84, 80, 78),
             (170, 180, 188),
         ][int(rng.integers(6))]
     )

@@ -142,6 +142,7 @@ def _stamp_motifs(
         if kind:
             other = (int(x + scale * np.cos(turn)), int(y + scale * np.sin(turn)))
             cv2.circle(inks, other, int(scale * 0.6) + 1, int(rng.integers(1, 4)), -1)
+    inks = inks[::-1]  # rows run up the plane, so that letters read right
     for ink, colour in enumerate(colours, 1):
         share = cv2.GaussianBlur((inks == ink).astype(np.float32), (0, 0), 0.8)[..., None]
         image += share * (colour.astype(np.float32) - image)
