@@ -1,8 +1,10 @@
 """How the numeric kernels of the generator are compiled: one decorator, typed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
+import cv2
 import numba
 from numpy.typing import NDArray
 
@@ -29,3 +31,14 @@ def inlined(function: Kernel) -> Kernel:
     """
     made = numba.njit(cache=True, fastmath=True, nogil=True, inline="always")(function)
     return cast(Kernel, made)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let OpenCV work on one thread: sums then run in one order, and processes share the cores."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)

@@ -14,8 +14,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import cv2
-
 from model.spec.errors import DatasetError, OutputError, SyntheticError
 from model.synthetic.coco import annotations_of, dataset
 from model.synthetic.files import make_folder, reason, write_aside, write_json
@@ -188,7 +186,7 @@ def _run(jobs: list[Job], workers: int) -> Iterator[list[Row]]:
         yield from map(make_group, jobs)
         return
     context = get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
         waiting: set[Future[list[Row]]] = set()
         try:
             for job in jobs:
@@ -201,10 +199,6 @@ def _run(jobs: list[Job], workers: int) -> Iterator[list[Row]]:
                 yield future.result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _one_thread() -> None:
-    cv2.setNumThreads(1)
 
 
 def make_group(job: Job) -> list[Row]:

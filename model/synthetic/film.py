@@ -11,6 +11,7 @@ import numpy as np
 
 from model.spec.errors import OutputError, SyntheticError
 from model.synthetic.camera import Camera, View, aim
+from model.synthetic.compiled import one_thread
 from model.synthetic.files import reason, write_json
 from model.synthetic.labels import Labels, label
 from model.synthetic.landmarks import infant21
@@ -132,6 +133,7 @@ class Shoot:
     rng: np.random.Generator
 
 
+@one_thread()
 def prepare(plan: FilmPlan) -> Shoot:
     """Draw a film's infant, movement, room and camera."""
     which = PictureSeed("film", plan.seed, 0)
@@ -194,21 +196,26 @@ def _swayed(camera: Camera, move: Floats) -> Camera:
 def frames_of(shoot: Shoot) -> Iterator[Frame]:
     """Draw a film frame by frame."""
     gain: float | None = None
-    last = len(shoot.pts) - 1
-    for i, pts in enumerate(shoot.pts):
-        posture = shoot.motion.posture(i, shoot.posture.habits)
-        x, y = shoot.motion.shift_xy[i]
-        posed = lay_down(shoot.subject, posture, (float(x), float(y)))
-        camera = shoot.cameras[i]
-        rendered = draw(shoot.scene, shoot.subject, posed, camera)
-        labels = label(shoot.subject, posed, camera, rendered)
-        moment = Moment(shoot.subject, posture, posed, shoot.scene, camera, rendered, labels)
-        following = shoot.motion.posture(min(i + 1, last), shoot.posture.habits)
-        half_open = between(posture, following, SHUTTER)
-        later = lay_down(shoot.subject, half_open, (float(x), float(y)))
-        light = blur_motion(rendered.light, motion_between(moment, later.vertices))
-        gain = gain_for(light, shoot.sensor) if gain is None else gain
-        yield Frame(pts, record(light, shoot.sensor, shoot.rng, gain=gain), labels)
+    for i in range(len(shoot.pts)):
+        frame, gain = _draw_frame(shoot, i, gain)
+        yield frame
+
+
+@one_thread()
+def _draw_frame(shoot: Shoot, i: int, gain: float | None) -> tuple[Frame, float]:
+    """Frame i, exposed with a gain or, for the first, with one of its own, which is returned."""
+    posture = shoot.motion.posture(i, shoot.posture.habits)
+    following = shoot.motion.posture(min(i + 1, len(shoot.pts) - 1), shoot.posture.habits)
+    shift_xy = (float(shoot.motion.shift_xy[i, 0]), float(shoot.motion.shift_xy[i, 1]))
+    posed = lay_down(shoot.subject, posture, shift_xy)
+    camera = shoot.cameras[i]
+    rendered = draw(shoot.scene, shoot.subject, posed, camera)
+    labels = label(shoot.subject, posed, camera, rendered)
+    moment = Moment(shoot.subject, posture, posed, shoot.scene, camera, rendered, labels)
+    later = lay_down(shoot.subject, between(posture, following, SHUTTER), shift_xy)
+    light = blur_motion(rendered.light, motion_between(moment, later.vertices))
+    gain = gain_for(light, shoot.sensor) if gain is None else gain
+    return Frame(shoot.pts[i], record(light, shoot.sensor, shoot.rng, gain=gain), labels), gain
 
 
 def truth_path(film: Path) -> Path:
@@ -243,6 +250,8 @@ def make_film(out: Path, plan: FilmPlan) -> int:
                     rows.append(_row(len(rows), frame))
                     stored = np.rot90(frame.picture, k=plan.rotate_deg // 90)
                     coded = av.VideoFrame.from_ndarray(np.ascontiguousarray(stored), format="rgb24")
+                    # On several threads the conversion does not repeat bit for bit.
+                    coded = coded.reformat(format="yuv420p", threads=1)
                     coded.pts, coded.time_base = frame.pts, TIME_BASE
                     container.mux(stream.encode(coded))
                     progress.step()

@@ -8,6 +8,7 @@ import numpy as np
 
 from model.spec.errors import SyntheticError
 from model.synthetic.camera import Camera, aim, sample_view
+from model.synthetic.compiled import one_thread
 from model.synthetic.kinematics import skin
 from model.synthetic.labels import Labels, label, nothing
 from model.synthetic.landmarks import infant21
@@ -115,6 +116,7 @@ def is_empty(which: PictureSeed) -> bool:
     return bool(which.picture_rng().random() < EMPTY_SHARE)
 
 
+@one_thread()
 def compose(
     which: PictureSeed, size_wh: Size
 ) -> tuple[Moment, dict[str, Any], np.random.Generator]:
@@ -174,6 +176,7 @@ def _orientation_deg(posed: Posed, camera: Camera) -> float:
     return float(np.rad2deg(np.arctan2(x, -y)))
 
 
+@one_thread()
 def make_sample(which: PictureSeed, size_wh: Size = (640, 480)) -> Sample:
     """Make one labelled picture.
 

@@ -67,7 +67,8 @@ def test_truth_rows_carry_points_boxes_and_the_head(tmp_path: Path) -> None:
 
 
 def test_films_are_repeatable(tmp_path: Path) -> None:
-    plan = FilmPlan(seed=4, seconds=0.3, fps=10, size_wh=SIZE, variable_rate=True)
+    # The coder itself repeats bit for bit only where both sides are multiples of 16.
+    plan = FilmPlan(seed=4, seconds=0.3, fps=10, size_wh=(160, 128), variable_rate=True)
     for name in ("a", "b"):
         make_film(tmp_path / f"{name}.mp4", plan)
     assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
