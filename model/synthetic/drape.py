@@ -119,6 +119,7 @@ def make_drape(
     centre_xy: Floats,
     half_m: tuple[float, float],
     turn_deg: float,
+    under: bool = False,
 ) -> Drape:
     """Draw a cloth's raggedness, creases and stiffness.
 
@@ -129,6 +130,7 @@ def make_drape(
         centre_xy: float64 (2,) its middle, m.
         half_m: Half its width and length.
         turn_deg: Against the world.
+        under: Whether it lies under the infant.
     """
     crumpled = name == "crumple"
     ragged = rng.uniform(0.06, 0.22) if crumpled else 0.05
@@ -150,7 +152,7 @@ def make_drape(
         creases=creases.astype(np.float32),
         pile_m=float(rng.uniform(0.0, 0.022)) if crumpled else 0.0,
         tension=int(rng.integers(3, 9)) if name == "gown" else int(rng.integers(4, 16)),
-        under=crumpled and bool(rng.random() < 0.6),
+        under=under,
     )
 
 

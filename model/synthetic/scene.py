@@ -129,9 +129,19 @@ def _sample_drapes(
                     centre_xy=centre,
                     half_m=half,
                     turn_deg=float(rng.uniform(0, 360)),
+                    under=_under(rng, centre, max(half), marks),
                 )
             )
     return drapes
+
+
+def _under(rng: np.random.Generator, centre: Floats, reach_m: float, marks: Floats | None) -> bool:
+    """Whether a crumpled cloth lies under the infant: by chance, and always near its face."""
+    by_chance = bool(rng.random() < 0.5)
+    if marks is None:
+        return by_chance
+    face = marks[[_POINT["left_eye"], _POINT["right_eye"]], :2].mean(0)
+    return by_chance or float(np.linalg.norm(face - centre)) < reach_m + 0.06
 
 
 def _gown(rng: np.random.Generator, subject: Subject, marks: Floats) -> Drape:
