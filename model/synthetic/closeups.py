@@ -19,13 +19,14 @@ from model.synthetic.subject import Subject, lay_down, sample_subject
 
 TILE_WH = (360, 300)
 REGIONS = (
-    ("right_eye", "left_eye", "chin"),
-    ("chin", "chest", "left_shoulder", "right_shoulder"),
-    ("navel", "left_hip", "right_hip"),
-    ("left_shoulder", "left_elbow", "left_wrist", "left_middle_finger"),
-    ("left_hip", "left_knee", "left_ankle"),
-    ("left_knee", "left_ankle", "left_toe"),
+    (("right_eye", "left_eye", "chin"), 12.0),
+    (("chin", "chest", "left_shoulder", "right_shoulder"), 12.0),
+    (("navel", "left_hip", "right_hip"), 12.0),
+    (("left_shoulder", "left_elbow", "left_wrist", "left_middle_finger"), 12.0),
+    (("left_hip", "left_knee", "left_ankle"), 12.0),
+    (("left_ankle", "left_toe"), 38.0),
 )
+"""Points of each close-up, and the camera's tilt in degrees."""
 _OPEN = {
     "sh_abd": 75, "sh_fwd": 8, "sh_ext": 60, "elbow": 25, "curl": 20,
     "hip_flex": 28, "hip_abd": 24, "hip_ext": 15, "knee": 35,
@@ -66,11 +67,11 @@ def make_closeups(seed: int) -> Picture:
     )  # fmt: skip
     names = infant21().keypoints
     tiles = []
-    for region in REGIONS:
+    for region, tilt_deg in REGIONS:
         around = posed.keypoints_xyz[[names.index(name) for name in region]]
         spread = max(0.05, float(np.ptp(around, axis=0).max()) * 0.35)
         box = np.concatenate([around + spread, around - spread]).repeat(7, axis=0)
-        camera = aim(View(12.0, 90.0, 0.0, 40.0, 0.95), box, TILE_WH)
+        camera = aim(View(tilt_deg, 90.0, 0.0, 40.0, 0.95), box, TILE_WH)
         rendered: Rendered = draw(scene, subject, posed, camera)
         labels = label(subject, posed, camera, rendered)
         picture = record(rendered.light, sensor, rng, gain=gain_for(rendered.light, sensor))

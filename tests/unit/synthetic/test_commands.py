@@ -38,6 +38,16 @@ def test_sheet(tmp_path: Path) -> None:
     assert picture.shape == (360, 960, 3)
 
 
+def test_closeups(tmp_path: Path) -> None:
+    out = tmp_path / "close.jpg"
+    assert "close-ups" in _run("sheet", "--seed", "3", "--closeups", "--out", str(out))
+    picture = cv2.imread(str(out))
+    assert picture is not None
+    assert picture.shape == (600, 1080, 3)
+    red = (picture[..., 2] > 200) & (picture[..., 1] < 90) & (picture[..., 0] < 90)
+    assert red.sum() > 300, "crosses are drawn"
+
+
 def test_film(tmp_path: Path) -> None:
     out = tmp_path / "a.mp4"
     words = ["--seconds", "0.2", "--fps", "10", "--seed", "1", "--size", "96x64", "--portrait"]
