@@ -6,12 +6,15 @@ number alone, so that what one process or several, one run or several make is th
 """
 
 import json
+import os
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from io import RawIOBase
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from model.spec.errors import DatasetError, OutputError, SyntheticError
@@ -186,7 +189,7 @@ def _run(jobs: list[Job], workers: int) -> Iterator[list[Row]]:
         yield from map(make_group, jobs)
         return
     context = get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
         waiting: set[Future[list[Row]]] = set()
         try:
             for job in jobs:
@@ -199,6 +202,18 @@ def _run(jobs: list[Job], workers: int) -> Iterator[list[Row]]:
                 yield future.result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Let a worker end when the process that started it is gone, however that ended."""
+    parent = parent_process()
+    if parent is not None:
+        Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _watch(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def make_group(job: Job) -> list[Row]:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 BLOCKED = """
@@ -63,3 +64,40 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     done = _aggpose("synth", "images", *words)
     assert done.returncode == 1
     assert done.stderr.strip().endswith("[model.output]")
+
+
+def _children(pid: int) -> list[int]:
+    """Processes that `pid` has started, from Linux's own table."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rsplit(")", 1)[1].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended meanwhile
+        if int(fields[1]) == pid and fields[0] != "Z":
+            found.append(int(stat.parent.name))
+    return found
+
+
+def test_a_run_that_is_killed_leaves_no_process_and_can_be_continued(tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    words = ["synth", "images", "--seed", "3", "--split", "val", "--size", "96x64"]
+    code = BLOCKED.format(words=[*words, "--count", "4000", "--workers", "2", "--out", str(out)])
+    with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL) as running:
+        until = time.monotonic() + 60
+        while time.monotonic() < until and not (
+            (out / "records.jsonl").is_file() and (out / "records.jsonl").stat().st_size
+        ):
+            time.sleep(0.1)
+        workers = _children(running.pid)
+        running.kill()
+    assert len(workers) >= 2
+    until = time.monotonic() + 20
+    while time.monotonic() < until and any(Path(f"/proc/{pid}").exists() for pid in workers):
+        time.sleep(0.1)
+    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+    there = len((out / "records.jsonl").read_text().splitlines())
+    assert 0 < there < 4000
+    done = _aggpose(*words, "--count", str(there + 3), "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads((out / "annotations.json").read_text())["images"]) >= there + 3
