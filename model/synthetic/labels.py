@@ -101,7 +101,10 @@ def _visibility(
     inside = (np.round(pixels) >= 0).all(1) & (np.round(pixels) < [width, height]).all(1)
     for k in np.flatnonzero(inside):
         x, y = (int(value) for value in np.round(pixels[k]))
-        out[k] = 2 if mask[y, x] and _seen(subject, int(k), (x, y), depths[k], rendered) else 1
+        # A joint may project just beside the skin at the outline; a spot on the skin may not.
+        reach = 0 if subject.landmarks.is_surface[k] else REACH_PX
+        near = mask[max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1]
+        out[k] = 2 if near.any() and _seen(subject, int(k), (x, y), depths[k], rendered) else 1
     return out
 
 
