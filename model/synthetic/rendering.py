@@ -26,6 +26,7 @@ from model.synthetic.shading import (
     SAMPLES,
     SHADOW_CELLS,
     SHADOW_EXTENT_M,
+    majority,
     shade,
 )
 from model.synthetic.surface import Assembly, Part, Surface
@@ -49,12 +50,9 @@ class Rendered:
 
     def part_mask(self, *parts: Part) -> NDArray[np.bool_]:
         """Boolean (H, W): pixels most of whose samples show one of the parts."""
-        triangle = self.buffers.triangle
-        wanted = np.zeros(len(self.assembly.faces) + 1, np.uint8)
-        wanted[:-1] = np.isin(self.assembly.face_part, [int(part) for part in parts])
-        hit = wanted[triangle]
-        share = hit[0::2, 0::2] + hit[1::2, 0::2] + hit[0::2, 1::2] + hit[1::2, 1::2]
-        return np.asarray(share >= 2)
+        wanted = np.zeros(int(max(Part)) + 1, np.bool_)
+        wanted[[int(part) for part in parts]] = True
+        return majority(self.buffers.triangle, self.assembly.face_part, wanted)
 
 
 @cache

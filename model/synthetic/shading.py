@@ -276,6 +276,24 @@ SAMPLES = 2
 
 
 @kernel
+def majority(
+    triangle: Ints32, face_part: NDArray[np.uint8], wanted: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Boolean (H, W): pixels at least half of whose samples show a wanted part."""
+    height, width = triangle.shape[0] // SAMPLES, triangle.shape[1] // SAMPLES
+    out = np.zeros((height, width), np.bool_)
+    for y in range(height):
+        for x in range(width):
+            count = 0
+            for sample in range(SAMPLES * SAMPLES):
+                f = triangle[y * SAMPLES + sample // SAMPLES, x * SAMPLES + sample % SAMPLES]
+                if f >= 0 and wanted[face_part[f]]:
+                    count += 1
+            out[y, x] = 2 * count >= SAMPLES * SAMPLES
+    return out
+
+
+@kernel
 def shade(
     triangle: Ints32, second: Floats32, third: Floats32, nearness: Floats32,
     axes: NDArray[np.float64], position: NDArray[np.float64], focal: float,
