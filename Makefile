@@ -25,7 +25,7 @@ $(VENV)/.dev: $(VENV)/.models
 demo: $(VENV)/.models
 	$(BIN)/aggpose model list
 	mkdir -p $(DEMO)
-	$(BIN)/aggpose model export --size aggpose-t --random-weights --seed 0 --out $(DEMO)/aggpose-t-untrained.onnx
+	$(BIN)/aggpose model export --random-weights aggpose-t --out $(DEMO)/aggpose-t-untrained.onnx
 	$(BIN)/aggpose model inspect $(DEMO)/aggpose-t-untrained.onnx
 	$(BIN)/aggpose model bench $(DEMO)/aggpose-t-untrained.onnx --seconds 1
 	@echo "The exported (untrained) model is in $(DEMO)/."

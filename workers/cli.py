@@ -13,9 +13,22 @@ import click
 
 from model.spec.errors import MissingPackageError, ModelError
 
-COMMANDS = {
-    "model": ("model.export.commands:app", "List, convert, export, inspect and time models."),
-    "synth": ("model.synthetic.commands:app", "Make labelled synthetic infants."),
+MODEL_COMMANDS = {
+    "list": ("model.network.commands:list_sizes", "The sizes of AggPose and what they cost."),
+    "convert": (
+        "model.network.commands:convert",
+        "Turn a checkpoint of the authors' into one of ours.",
+    ),
+    "export": ("model.export.commands:export", "Write a checkpoint as a verified ONNX model."),
+    "inspect": ("model.runtime.commands:inspect", "Show what an ONNX model says of itself."),
+    "bench": ("model.runtime.commands:bench", "Time an ONNX model on this machine."),
+}
+
+SYNTH_COMMANDS = {
+    "images": ("model.synthetic.commands:images", "Make labelled pictures, as COCO keypoints."),
+    "film": ("model.synthetic.commands:film_command", "Make a film with its ground truth."),
+    "sheet": ("model.synthetic.commands:sheet_command", "Draw samples side by side."),
+    "stats": ("model.synthetic.commands:stats_command", "Say what a folder of pictures holds."),
 }
 
 EXTRA_OF_PACKAGE = {
@@ -31,32 +44,43 @@ EXTRA_OF_PACKAGE = {
 
 
 class LazyGroup(click.Group):
-    """A group that knows its commands by name and imports each when it is called."""
+    """A group that knows its commands by name and imports each when it is called.
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """The words that may follow `aggpose`, in the order of the work."""
-        return list(COMMANDS)
+    `lazy` maps a word to `module:attribute` and one line of help.
+    """
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Import the command behind a word, or None where there is none."""
-        if cmd_name not in COMMANDS:
-            return None
-        module_name, attribute = COMMANDS[cmd_name][0].split(":")
+    def __init__(self, name: str, lazy: dict[str, tuple[str, str]], help_text: str) -> None:
+        super().__init__(name, help=help_text, context_settings={"help_option_names": _HELP})
+        self._lazy = lazy
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The words that may follow, in the order of the work."""
+        return [*super().list_commands(ctx), *self._lazy]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command behind a word, imported if need be, or None where there is none."""
+        if cmd_name not in self._lazy:
+            return super().get_command(ctx, cmd_name)
+        module_name, attribute = self._lazy[cmd_name][0].split(":")
         command = getattr(importlib.import_module(module_name), attribute)
         if not isinstance(command, click.Command):
-            raise TypeError(f"{COMMANDS[cmd_name][0]} is no click command")
+            raise TypeError(f"{self._lazy[cmd_name][0]} is no click command")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the commands without importing them."""
+        own = {name: command.get_short_help_str() for name, command in self.commands.items()}
+        lazy = {name: summary for name, (_, summary) in self._lazy.items()}
         with formatter.section("Commands"):
-            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+            formatter.write_dl(list((own | lazy).items()))
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(metadata.version("aggpose-service"), prog_name="aggpose")
-def app() -> None:
-    """Infant pose from clinical video: AggPose as a service."""
+_HELP = ["-h", "--help"]
+
+app = LazyGroup("aggpose", {}, "Infant pose from clinical video: AggPose as a service.")
+app.add_command(LazyGroup("model", MODEL_COMMANDS, "Make, check and time models."))
+app.add_command(LazyGroup("synth", SYNTH_COMMANDS, "Make labelled synthetic infants."))
+click.version_option(metadata.version("aggpose-service"), prog_name="aggpose")(app)
 
 
 def main() -> None:
@@ -67,11 +91,7 @@ def main() -> None:
         package = (error.name or "").split(".")[0]
         if package not in EXTRA_OF_PACKAGE:
             raise
-        missing = MissingPackageError(
-            f"this needs {package}, which is not installed: "
-            f"pip install 'aggpose-service[{EXTRA_OF_PACKAGE[package]}]'"
-        )
-        _fail(missing)
+        _fail(MissingPackageError.of(package, EXTRA_OF_PACKAGE[package]))
     except ModelError as error:
         _fail(error)
 

@@ -139,16 +139,49 @@ class HeatmapCodec:
         count, num_keypoints = check_array(
             "heatmaps", heatmaps, ("N", "K", height, width), np.float32
         ).values()
-        flat = heatmaps.reshape(count, num_keypoints, height * width)
-        peak = flat.argmax(-1)
-        scores = np.take_along_axis(flat, peak[..., None], axis=-1)[..., 0]
-        peak_xy = np.stack([peak % width, peak // width], axis=-1)
-        smoothed = np.einsum("nkyx,pyx->nkp", self._windows(heatmaps, peak_xy), self.stencil)
+        scores = heatmaps.reshape(count, num_keypoints, height * width).max(-1)
+        peak_xy, smoothed = self._around_peaks(heatmaps)
         shift_xy = _top_of_quadratic(np.log(np.maximum(smoothed, SMALLEST)))
-        inside = np.all((peak_xy > 1) & (peak_xy < (width - 2, height - 2)), axis=-1)
-        heatmap_xy = peak_xy + np.where(inside[..., None], shift_xy, 0.0)
+        shift_xy = np.where(self._inside(peak_xy)[..., None], shift_xy, 0.0)
+        heatmap_xy = peak_xy.astype(np.float64) + shift_xy
         crop_xy = between_grids(heatmap_xy, self.heatmap_wh, self.input_wh)
         return Keypoints(crop_xy.astype(np.float32), scores)
+
+    def peak_shape(
+        self, heatmaps: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """How well the peaks carry a refinement.
+
+        Args:
+            heatmaps: float32 (N, K, H/4, W/4).
+
+        Returns:
+            The lowest smoothed cell that the decoding uses, and the curvature of the logarithm:
+            the smaller eigenvalue of its negative Hessian, 1/8 for the target Gaussian of 2 px.
+            Both (N, K), and -inf where the peak is too near to the border to be refined.
+        """
+        peak_xy, smoothed = self._around_peaks(heatmaps)
+        _, (dxx, dyy, dxy) = _derivatives(np.log(np.maximum(smoothed, SMALLEST)))
+        spread = np.sqrt(((dxx - dyy) / 2) ** 2 + dxy**2)
+        curvature = -(dxx + dyy) / 2 - spread
+        inside = self._inside(peak_xy)
+        return np.where(inside, smoothed.min(-1), -np.inf), np.where(inside, curvature, -np.inf)
+
+    def _inside(self, peak_xy: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Whether a peak is at least two cells from the border, as its derivatives need."""
+        width, height = self.heatmap_wh
+        inside: NDArray[np.bool_] = (peak_xy > 1) & (peak_xy < (width - 2, height - 2))
+        return np.asarray(inside.all(axis=-1))
+
+    def _around_peaks(
+        self, heatmaps: NDArray[np.float32]
+    ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+        """The highest cells (N, K, 2) and the smoothed heatmap at STENCIL_XY from them."""
+        width, height = self.heatmap_wh
+        peak = heatmaps.reshape(*heatmaps.shape[:2], height * width).argmax(-1)
+        peak_xy = np.stack([peak % width, peak // width], axis=-1)
+        windows = self._windows(heatmaps, peak_xy)
+        return peak_xy, np.einsum("nkyx,pyx->nkp", windows, self.stencil)
 
     def _windows(
         self, heatmaps: NDArray[np.float32], peak_xy: NDArray[np.intp]
@@ -164,17 +197,30 @@ class HeatmapCodec:
         return np.asarray(padded[n, k, rows, columns])
 
 
-def _top_of_quadratic(log_values: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Where the quadratic through the stencil peaks, as a shift (N, K, 2) from its middle.
+def _derivatives(
+    log_values: NDArray[np.floating],
+) -> tuple[tuple[NDArray[np.float64], ...], tuple[NDArray[np.float64], ...]]:
+    """First (x, y) and second (xx, yy, xy) derivatives from a stencil (N, K, 13).
 
     Central differences as in the released code: first derivatives over 2 px, second over 4.
-    A quadratic that has no top (Hessian not negative definite) gives no shift.
     """
     values = np.moveaxis(log_values.astype(np.float64), -1, 0)
     mid, right, left, below, above, right2, left2, below2, above2, pp, mm, pm, mp = values
-    dx, dy = (right - left) / 2, (below - above) / 2
-    dxx, dyy = (right2 - 2 * mid + left2) / 4, (below2 - 2 * mid + above2) / 4
-    dxy = (pp - pm - mp + mm) / 4
+    first = ((right - left) / 2, (below - above) / 2)
+    second = (
+        (right2 - 2 * mid + left2) / 4,
+        (below2 - 2 * mid + above2) / 4,
+        (pp - pm - mp + mm) / 4,
+    )
+    return first, second
+
+
+def _top_of_quadratic(log_values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Where the quadratic through the stencil peaks, as a shift (N, K, 2) from its middle.
+
+    A quadratic that has no top (Hessian not negative definite) gives no shift.
+    """
+    (dx, dy), (dxx, dyy, dxy) = _derivatives(log_values)
     determinant = dxx * dyy - dxy**2
     has_top = (determinant > 0) & (dxx < 0)
     safe = np.where(has_top, determinant, 1.0)

@@ -4,7 +4,7 @@ Each class carries a stable `code` that never changes once released; the message
 expected and what was got. None of them knows HTTP or Celery: the edge maps codes to answers.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class ModelError(Exception):
@@ -77,6 +77,13 @@ class MissingPackageError(ModelError):
     """An optional package is needed for this, with the way to get it."""
 
     code = "model.missing_package"
+
+    @classmethod
+    def of(cls, package: str, extra: str) -> Self:
+        """The error for a package that one of the distribution's extras brings."""
+        return cls(
+            f"this needs {package}, which is not installed: pip install 'aggpose-service[{extra}]'"
+        )
 
 
 class SyntheticError(ModelError):

@@ -12,16 +12,14 @@ and is named `centre-aligned-isotropic` in every model manifest.
 
 import math
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Final, Self
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from model.spec.arrays import check_array
 from model.spec.errors import GeometryError
 
-PIXEL_CONVENTION = "centre-aligned-isotropic"
+PIXEL_CONVENTION: Final = "centre-aligned-isotropic"
 BOX_PADDING = 1.25
 """A box grows by this factor before it is cut out (released code; best on real frames too)."""
 
@@ -131,23 +129,6 @@ class CropFrame:
     def to_crop(self, picture_xy: NDArray[np.floating]) -> NDArray[np.float64]:
         """Carry points (..., 2) from picture px to crop px."""
         return _apply(self.to_crop_matrix, picture_xy)
-
-    def warp(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Cut the crop out of a picture.
-
-        Args:
-            picture: uint8 (H, W, C) or (H, W).
-
-        Returns:
-            uint8 of the crop's size, bilinear, black where the picture ends.
-        """
-        if picture.ndim == 2:
-            check_array("picture", picture, ("H", "W"), np.uint8)
-        else:
-            check_array("picture", picture, ("H", "W", "C"), np.uint8)
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        warped = cv2.warpAffine(picture, self.to_picture_matrix, self.input_wh, flags=flags)
-        return np.asarray(warped, np.uint8)
 
 
 def _apply(matrix: NDArray[np.float64], points_xy: NDArray[np.floating]) -> NDArray[np.float64]:

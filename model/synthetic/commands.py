@@ -37,7 +37,7 @@ def app() -> None:
 @click.option("--out", type=_OUT_FOLDER, required=True, help="Folder; a second call continues.")
 @click.option("--workers", type=int, default=1, show_default=True, help="Processes.")
 @click.option("--size", default="640x480", show_default=True, help="Of the 4:3 pictures, px.")
-def images(count: int, seed: int, split: str, out: Path, workers: int, size: str) -> None:  # noqa: PLR0913, PLR0917 - one per option
+def images(count: int, seed: int, split: str, out: Path, workers: int, size: str) -> None:
     """Make labelled pictures: COCO keypoints, boxes of infants and heads.
 
     Shapes vary (4:3, 16:9, upright); all have the longer side of --size. The same split, seed and
@@ -65,7 +65,7 @@ def images(count: int, seed: int, split: str, out: Path, workers: int, size: str
 @click.option("--arm/--no-arm", default=None, help="With or without an adult's hand.")
 @click.option("--codec", type=click.Choice(list(film.CODECS)), default="h264", show_default=True)
 @click.option("--quality", type=click.IntRange(10, 45), default=27, show_default=True, help="CRF.")
-def film_command(  # noqa: PLR0913 - one per option
+def film_command(
     *, seconds: float, fps: float, seed: int, out: Path, size: str, portrait: bool, rotate: str,
     vfr: bool, arm: bool | None, codec: str, quality: int,
 ) -> None:  # fmt: skip
@@ -85,7 +85,7 @@ def film_command(  # noqa: PLR0913 - one per option
 @click.option("--columns", type=int, default=4, show_default=True)
 @click.option("--plain", is_flag=True, help="Without the labels.")
 @click.option("--closeups", is_flag=True, help="Instead, close views of where the labels lie.")
-def sheet_command(  # noqa: PLR0913 - one per option
+def sheet_command(
     *, seed: int, out: Path, count: int, columns: int, plain: bool, closeups: bool
 ) -> None:
     """Draw samples side by side with their labels, each of another infant."""

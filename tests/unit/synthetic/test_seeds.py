@@ -26,7 +26,7 @@ def test_each_split_has_a_range_of_its_own(seed: int, index: int) -> None:
 
 
 @given(st.sampled_from(SPLITS), SEEDS, INDICES, st.sampled_from(SPLITS), SEEDS, INDICES)
-def test_another_split_or_seed_is_another_subject(  # noqa: PLR0913, PLR0917 - two pictures
+def test_another_split_or_seed_is_another_subject(
     split_a: str, seed_a: int, index_a: int, split_b: str, seed_b: int, index_b: int
 ) -> None:
     a, b = PictureSeed(split_a, seed_a, index_a), PictureSeed(split_b, seed_b, index_b)

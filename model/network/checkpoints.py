@@ -1,0 +1,249 @@
+"""Reading and writing checkpoints: ours, the authors' released ones, and ImageNet's MiT.
+
+Files are read as tensors only: a pickle that holds code is refused, never run.
+"""
+
+import pickle
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from model.network.aggpose import AggPose, AggPoseConfig
+from model.network.names import mit_name, mit_name_of_segformer, released_name
+from model.network.sizes import SIZES, size_by_name
+from model.spec.errors import CheckpointError, ModelError, UnsafeCheckpointError
+
+FORMAT = "aggpose-checkpoint"
+FORMAT_VERSION = 1
+
+StateDict = Mapping[str, Tensor]
+
+
+def read_torch_file(path: Path) -> dict[str, Any]:
+    """Read a torch file that holds tensors and plain values only.
+
+    Raises:
+        UnsafeCheckpointError: It holds other objects: loading them could run their code.
+        CheckpointError: It is not there, cut short, or no checkpoint.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd pickles; they load or are refused below
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "weights_only" in str(error) or "Unsupported" in str(error):
+            raise UnsafeCheckpointError(
+                f"{path}: expected tensors only, got a pickle with other objects in it, which "
+                "could run code; save its state_dict alone and try again"
+            ) from error
+        raise CheckpointError(f"{path}: expected a torch checkpoint, got {error}") from error
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path}: there is no such file") from error
+    except (RuntimeError, EOFError, OSError, zipfile.BadZipFile, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(f"{path}: cannot be read as a torch checkpoint: {reason}") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(
+            f"{path}: expected a dictionary of tensors, got {type(content).__name__}"
+        )
+    return content
+
+
+def save_checkpoint(network: AggPose, path: Path, *, provenance: Mapping[str, Any]) -> None:
+    """Write a network with everything needed to build it again; aside first, then renamed.
+
+    Args:
+        network: What to write.
+        path: Where to.
+        provenance: Plain values that say where the weights come from.
+    """
+    config = network.config
+    content = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "size": config.size.name,
+        "num_keypoints": config.num_keypoints,
+        "fusion": config.fusion,
+        "input_size_hw": list(config.input_size_hw),
+        "provenance": dict(provenance),
+        "state_dict": network.state_dict(),
+    }
+    aside = path.with_name(f".{path.name}.part")
+    try:
+        torch.save(content, aside)
+        aside.replace(path)
+    except (OSError, RuntimeError) as error:
+        aside.unlink(missing_ok=True)
+        raise CheckpointError(f"{path}: cannot be written: {error}") from error
+
+
+def load_checkpoint(path: Path) -> tuple[AggPose, dict[str, Any]]:
+    """Build the network of one of our checkpoints.
+
+    Returns:
+        The network in evaluation mode, and the checkpoint's provenance.
+
+    Raises:
+        CheckpointError: Not one of ours, or its tensors do not fit.
+    """
+    content = read_torch_file(path)
+    if content.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path}: expected a checkpoint of ours, got something else; if it is one of the "
+            "authors' released checkpoints, make it ours with `aggpose model convert`"
+        )
+    if content.get("format_version") != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path}: expected format version {FORMAT_VERSION}, got {content.get('format_version')}"
+        )
+    try:
+        height, width = content["input_size_hw"]
+        config = AggPoseConfig(
+            size_by_name(content["size"]),
+            content["num_keypoints"],
+            content["fusion"],
+            (height, width),
+        )
+        state_dict, provenance = content["state_dict"], dict(content["provenance"])
+    except (KeyError, TypeError, ValueError, ModelError) as error:
+        raise CheckpointError(f"{path}: damaged: {error}") from error
+    network = AggPose(config)
+    _load(network, state_dict)
+    return network.eval(), provenance
+
+
+def load_released_checkpoint(network: AggPose, state_dict: Mapping[str, Any]) -> None:
+    """Load one of the authors' released checkpoints, strictly.
+
+    Args:
+        network: Of the same size, number of keypoints, and fusion `released`.
+        state_dict: Released names to tensors; a `state_dict` wrapper and a `module.` prefix are
+            forgiven.
+
+    Raises:
+        CheckpointError: Names are missing or unexpected, or shapes differ; all are named.
+    """
+    if network.config.fusion != "released":
+        raise CheckpointError(
+            f"expected a network of the fusion released, got {network.config.fusion}"
+        )
+    theirs = unwrapped(state_dict)
+    ours = {released_name(name): name for name in network.state_dict()}
+    _check_names(theirs, ours)
+    _load(network, {ours[name]: tensor for name, tensor in theirs.items()})
+
+
+def recognise_released(
+    state_dict: Mapping[str, Any], *, input_size_hw: tuple[int, int] = (256, 192)
+) -> AggPoseConfig:
+    """Tell the size and number of keypoints of a released checkpoint by its tensors.
+
+    Raises:
+        CheckpointError: It is no AggPose, or of a size that we do not know.
+    """
+    tensors = unwrapped(state_dict)
+    try:
+        num_keypoints = len(tensors["final_layer.fc2.weight"])
+        dims = tuple(len(tensors[f"patch_embed{level}.proj.weight"]) for level in (1, 2, 3, 4))
+    except KeyError as error:
+        raise CheckpointError(f"expected a released AggPose, got one without {error}") from error
+    depths = tuple(
+        len({name.split(".")[1] for name in tensors if name.startswith(f"block{level}.")})
+        for level in (1, 2, 3, 4)
+    )
+    for size in SIZES.values():
+        if (size.embed_dims, size.depths) == (dims, depths):
+            return AggPoseConfig(size, num_keypoints, input_size_hw=input_size_hw)
+    known = "; ".join(f"{s.name} {s.embed_dims} {s.depths}" for s in SIZES.values())
+    raise CheckpointError(f"expected channels and depths of {known}; got {dims} {depths}")
+
+
+def load_mit_checkpoint(network: AggPose, state_dict: Mapping[str, Any]) -> list[str]:
+    """Start every resolution level from a Mix Transformer trained on ImageNet, Section 4.1.
+
+    Args:
+        network: Any size; aggpose-t stands on MiT-B0, -s on MiT-B2, -l on MiT-B5.
+        state_dict: Tensors under mit_b* names or those of the transformers library's SegFormer;
+            a classification or segmentation head in it is passed over.
+
+    Returns:
+        Our names of what stays as it was: merges, upsampling and head.
+
+    Raises:
+        CheckpointError: Tensors are missing, or the checkpoint is of another size.
+    """
+    theirs = _as_mit(unwrapped(state_dict))
+    wanted = {name: mit_name(name) for name in network.state_dict()}
+    sources = {name: source for name, source in wanted.items() if source is not None}
+    used = set(sources.values())
+    if missing := sorted(used - theirs.keys()):
+        raise CheckpointError(_listing("the Mix Transformer checkpoint lacks", missing))
+    if deeper := sorted(n for n in theirs.keys() - used if n.startswith("block")):
+        raise CheckpointError(_listing("the checkpoint is of a deeper Mix Transformer", deeper))
+    _load(network, network.state_dict() | {n: theirs[source] for n, source in sources.items()})
+    return sorted(wanted.keys() - sources.keys())
+
+
+def unwrapped(state_dict: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Take a `state_dict` wrapper and a `module.` prefix off; what is left must be tensors.
+
+    Raises:
+        CheckpointError: It holds no tensors, or other things beside them.
+    """
+    inner = state_dict.get("state_dict", state_dict)
+    if not isinstance(inner, Mapping) or not inner:
+        raise CheckpointError("expected a dictionary of tensors, got none")
+    others = sorted(str(name) for name, value in inner.items() if not isinstance(value, Tensor))
+    if others:
+        raise CheckpointError(_listing("expected tensors only, got other values", others))
+    return {str(name).removeprefix("module."): tensor for name, tensor in inner.items()}
+
+
+def _as_mit(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Under mit_b* names, whichever of the two schemes they came in."""
+    if not any("patch_embeddings." in name for name in tensors):
+        return {name.removeprefix("backbone."): tensor for name, tensor in tensors.items()}
+    renamed = {mit_name_of_segformer(name): tensor for name, tensor in tensors.items()}
+    for key_name in [name for name in renamed if ".attn.k." in name]:
+        value_name = key_name.replace(".k.", ".v.")
+        if value_name not in renamed:
+            raise CheckpointError(_listing("the SegFormer checkpoint lacks", [value_name]))
+        pair = [renamed.pop(key_name), renamed.pop(value_name)]
+        renamed[key_name.replace(".k.", ".kv.")] = torch.cat(pair)
+    return renamed
+
+
+def _check_names(got: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    problems = []
+    if missing := sorted(expected.keys() - got.keys()):
+        problems.append(_listing("missing", missing))
+    if unexpected := sorted(got.keys() - expected.keys()):
+        problems.append(_listing("unexpected", unexpected))
+    if problems:
+        raise CheckpointError(
+            f"expected {len(expected)} tensors, got {len(got)}: {'; '.join(problems)}"
+        )
+
+
+def _load(network: nn.Module, state_dict: StateDict) -> None:
+    """Load strictly, with shapes that differ named as expected and got."""
+    own = network.state_dict()
+    _check_names(state_dict, own)
+    differing = [
+        f"{name} expected {list(own[name].shape)} got {list(tensor.shape)}"
+        for name, tensor in state_dict.items()
+        if tensor.shape != own[name].shape
+    ]
+    if differing:
+        raise CheckpointError(_listing("tensors of another size", differing))
+    network.load_state_dict(dict(state_dict))
+
+
+def _listing(what: str, names: list[str], *, most: int = 8) -> str:
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{what}: {', '.join(names[:most])}{rest}"

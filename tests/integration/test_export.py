@@ -1,0 +1,139 @@
+"""The exported file says what the network says: every size, both engines, all batch sizes."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from model.export import onnx_export
+from model.export.onnx_export import PoseExport, export_pose_model
+from model.export.parity import (
+    HEATMAP_TOLERANCE,
+    KEYPOINT_TOLERANCE_PX,
+    SCORE_TOLERANCE,
+    ParityReport,
+    gate_crops,
+)
+from model.network.aggpose import build_aggpose
+from model.runtime.engines import EngineOptions
+from model.runtime.pose import PoseEstimator
+from model.spec.errors import ParityError, SkeletonError
+from model.spec.manifest import Provenance
+from model.spec.onnx_file import read_model_file
+from model.spec.skeleton import load_skeleton
+
+Exported = tuple[Path, list[ParityReport]]
+UNTRAINED = Provenance(trained=False, summary="random")
+
+
+def assert_agrees(reports: list[ParityReport], share: float) -> None:
+    """Check the gate's own numbers, and that it compared something."""
+    assert {report.engine for report in reports} == {"cpu", "openvino"}
+    for report in reports:
+        assert report.heatmap_error <= HEATMAP_TOLERANCE == 1e-4
+        assert report.score_error <= SCORE_TOLERANCE == 1e-4
+        assert report.keypoint_error_px <= KEYPOINT_TOLERANCE_PX == 0.01
+        assert report.keypoints == 8 * 21
+        if report.weights == "perturbed":
+            assert report.well_conditioned > share * report.keypoints
+
+
+def test_parity_of_t(exported: Exported) -> None:
+    assert_agrees(exported[1], share=0.5)
+
+
+@pytest.mark.parametrize("size", ["aggpose-s", "aggpose-l"])
+def test_parity_of_larger_sizes(size: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    request = PoseExport(build_aggpose(size), load_skeleton("infant21"), size, "0", UNTRAINED)
+    path = tmp_path / "model.onnx"
+    manifest, reports = export_pose_model(request, path, engines=("cpu", "openvino"))
+    assert_agrees(reports, share=0.5)
+    assert read_model_file(path).manifest == manifest
+    path.unlink()  # hundreds of MB
+
+
+@pytest.mark.parametrize(
+    ("num_keypoints", "skeleton", "fusion", "input_hw", "flip_test"),
+    [(17, "coco17", "paper", (256, 192), True), (21, "infant21", "released", (384, 288), False)],
+)
+def test_parity_of_other_forms(
+    num_keypoints: int,
+    skeleton: str,
+    fusion: str,
+    input_hw: tuple[int, int],
+    *,
+    flip_test: bool,
+    tmp_path: Path,
+) -> None:
+    torch.manual_seed(0)
+    network = build_aggpose(
+        "aggpose-t",
+        num_keypoints=num_keypoints,
+        fusion="paper" if fusion == "paper" else "released",
+        input_size_hw=input_hw,
+    )
+    request = PoseExport(network, load_skeleton(skeleton), "t", "0", UNTRAINED, flip_test=flip_test)
+    path = tmp_path / "model.onnx"
+    manifest, reports = export_pose_model(request, path, engines=("cpu", "openvino"))
+    assert all(report.passed for report in reports)
+    assert max(report.well_conditioned for report in reports) > 0.3 * 8 * num_keypoints
+    assert manifest.flip_test is flip_test
+    assert manifest.input_hw == input_hw
+    assert manifest.outputs == ("keypoints",)
+
+
+def test_bfloat16_keeps_the_decoding_in_float32(exported: Exported) -> None:
+    """The network drifts in bfloat16, but keypoints are those of the heatmaps it gave."""
+    options = EngineOptions(engine="openvino", precision="bfloat16")
+    estimator = PoseEstimator.open(exported[0], options)
+    crops, _ = gate_crops(8, (192, 256))
+    heatmaps, found = estimator.heatmaps(crops), estimator.estimate(crops)
+    np.testing.assert_array_equal(found.scores, heatmaps.max((2, 3)))
+    decoded = estimator.manifest.heatmap_codec.decode(heatmaps)
+    offset = np.abs(found.keypoints_xy - decoded.keypoints_xy).max(-1)
+    assert np.median(offset) < 0.01
+
+
+def test_nothing_of_the_machine_is_in_the_file(exported: Exported) -> None:
+    content = exported[0].read_bytes()
+    for word in (str(Path(onnx_export.__file__).parents[2]), "site-packages", ".py"):
+        assert word.encode() not in content
+
+
+def test_the_batch_is_free_and_all_else_is_fixed(exported: Exported) -> None:
+    graph = onnx.load(exported[0]).graph
+    (crops,) = graph.input
+    dims = crops.type.tensor_type.shape.dim
+    assert crops.type.tensor_type.elem_type == onnx.TensorProto.UINT8
+    assert [dim.dim_param or dim.dim_value for dim in dims] == ["batch", 256, 192, 3]
+    assert "Shape" not in {node.op_type for node in graph.node}  # sizes are numbers
+
+
+def test_a_graph_that_disagrees_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Export another network than the one that is compared: the gate must shut."""
+    torch.manual_seed(0)
+    request = PoseExport(build_aggpose("aggpose-t"), load_skeleton("infant21"), "t", "0", UNTRAINED)
+    real = onnx_export._to_onnx  # noqa: SLF001
+
+    def with_another_bias(export: PoseExport, network: torch.nn.Module) -> onnx.ModelProto:
+        proto = real(export, network)  # type: ignore[arg-type]
+        for tensor in proto.graph.initializer:
+            if tensor.name.endswith("predict.fc2.bias"):
+                bias = onnx.numpy_helper.to_array(tensor) + np.float32(1e-3)
+                tensor.raw_data = bias.tobytes()
+        return proto
+
+    monkeypatch.setattr(onnx_export, "_to_onnx", with_another_bias)
+    with pytest.raises(ParityError, match=r"heatmaps 1\.0e-03"):
+        export_pose_model(request, tmp_path / "model.onnx", engines=("cpu",))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_skeleton_of_another_count() -> None:
+    with pytest.raises(SkeletonError, match="expected a skeleton of 21 keypoints, got coco17"):
+        PoseExport(build_aggpose("aggpose-t"), load_skeleton("coco17"), "t", "0", UNTRAINED)
