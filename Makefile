@@ -15,11 +15,11 @@ $(VENV)/.python:
 	touch $@
 
 $(VENV)/.models: $(VENV)/.python pyproject.toml constraints.txt
-	$(PIP) --editable '.[cpu,train]'
+	$(PIP) --editable '.[cpu,train,synthetic]'
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.models
-	$(PIP) --editable '.[cpu,train,dev]'
+	$(PIP) --editable '.[cpu,train,synthetic,dev]'
 	touch $@
 
 demo: $(VENV)/.models

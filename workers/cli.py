@@ -24,7 +24,23 @@ MODEL_COMMANDS = {
     "bench": ("model.runtime.commands:bench", "Time an ONNX model on this machine."),
 }
 
-EXTRA_OF_PACKAGE = {"onnx": "train", "onnxruntime": "cpu", "openvino": "cpu", "torch": "train"}
+SYNTH_COMMANDS = {
+    "images": ("model.synthetic.commands:images", "Make labelled pictures, as COCO keypoints."),
+    "film": ("model.synthetic.commands:film_command", "Make a film with its ground truth."),
+    "sheet": ("model.synthetic.commands:sheet_command", "Draw samples side by side."),
+    "stats": ("model.synthetic.commands:stats_command", "Say what a folder of pictures holds."),
+}
+
+EXTRA_OF_PACKAGE = {
+    "av": "synthetic",
+    "matplotlib": "synthetic",
+    "numba": "synthetic",
+    "onnx": "train",
+    "onnxruntime": "cpu",
+    "openvino": "cpu",
+    "scipy": "synthetic",
+    "torch": "train",
+}
 
 
 class LazyGroup(click.Group):
@@ -63,6 +79,7 @@ _HELP = ["-h", "--help"]
 
 app = LazyGroup("aggpose", {}, "Infant pose from clinical video: AggPose as a service.")
 app.add_command(LazyGroup("model", MODEL_COMMANDS, "Make, check and time models."))
+app.add_command(LazyGroup("synth", SYNTH_COMMANDS, "Make labelled synthetic infants."))
 click.version_option(metadata.version("aggpose-service"), prog_name="aggpose")(app)
 
 

@@ -91,3 +91,21 @@ class MissingPackageError(ModelError):
             f"this needs {package}, which is not installed: in the project's folder, "
             f"pip install -c constraints.txt '.[{extra}]'"
         )
+
+
+class SyntheticError(ModelError):
+    """A synthetic infant cannot be made: a bad seed, split, size, or damaged package data."""
+
+    code = "model.synthetic"
+
+
+class OutputError(ModelError):
+    """What was made cannot be written: no room, no permission, or something else lies there."""
+
+    code = "model.output"
+
+
+class DatasetError(ModelError):
+    """A folder of labelled pictures is missing, damaged, or made with other settings."""
+
+    code = "model.dataset"
