@@ -28,7 +28,8 @@ demo: $(VENV)/.models
 	$(BIN)/aggpose model export --random-weights aggpose-t --out $(DEMO)/aggpose-t-untrained.onnx
 	$(BIN)/aggpose model inspect $(DEMO)/aggpose-t-untrained.onnx
 	$(BIN)/aggpose model bench $(DEMO)/aggpose-t-untrained.onnx --seconds 1
-	@echo "The exported (untrained) model is in $(DEMO)/."
+	$(BIN)/aggpose synth sheet --seed 1 --out $(DEMO)/synthetic-infants.png
+	@echo "The exported (untrained) model and a sheet of synthetic infants are in $(DEMO)/."
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

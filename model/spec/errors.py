@@ -99,12 +99,6 @@ class SyntheticError(ModelError):
     code = "model.synthetic"
 
 
-class OutputError(ModelError):
-    """What was made cannot be written: no room, no permission, or something else lies there."""
-
-    code = "model.output"
-
-
 class DatasetError(ModelError):
     """A folder of labelled pictures is missing, damaged, or made with other settings."""
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from model.spec.errors import OutputError
+from model.spec.files import written_aside
 
 
 def reason(error: OSError) -> str:
@@ -18,13 +19,8 @@ def write_aside(path: Path, data: bytes) -> None:
     Raises:
         OutputError: It cannot be written; what stood at `path` before still does.
     """
-    aside = path.with_name(path.name + ".part")
-    try:
+    with written_aside(path) as aside:
         aside.write_bytes(data)
-        aside.replace(path)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise OutputError(f"expected to write {path}, got: {reason(error)}") from error
 
 
 def write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - any JSON value

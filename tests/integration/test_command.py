@@ -18,10 +18,12 @@ AGGPOSE = Path(sys.executable).with_name("aggpose")
 Exported = tuple[Path, list[ParityReport]]
 
 
-def aggpose(*arguments: object, status: int = 0) -> subprocess.CompletedProcess[str]:
-    """Run the command and check its exit status."""
+def aggpose(
+    *arguments: object, status: int = 0, folder: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the command, in a folder, and check its exit status."""
     done = subprocess.run(
-        [AGGPOSE, *map(str, arguments)], capture_output=True, text=True, check=False
+        [AGGPOSE, *map(str, arguments)], capture_output=True, text=True, check=False, cwd=folder
     )
     assert done.returncode == status, done.stderr
     return done
@@ -98,8 +100,11 @@ def test_bench_times_every_engine(exported: Exported) -> None:
         (("export", "--random-weights", "aggpose-t", "--out", "x", "--name", ""), "got ''"),
     ],
 )
-def test_errors_are_one_line_with_a_code(arguments: tuple[str, ...], message: str) -> None:
-    done = aggpose("model", *arguments, status=1)
+def test_errors_are_one_line_with_a_code(
+    arguments: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    done = aggpose("model", *arguments, status=1, folder=tmp_path)
+    assert list(tmp_path.iterdir()) == []
     assert message in done.stderr
     assert done.stderr.startswith("aggpose: ")
     assert done.stderr.rstrip().endswith("]")

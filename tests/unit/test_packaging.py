@@ -26,7 +26,7 @@ def test_every_data_file_of_the_tree_is_package_data() -> None:
     patterns = project["tool"]["setuptools"]["package-data"]
     for top in ("migrations", "model", "service", "workers"):
         for path in (ROOT / top).rglob("*"):
-            if path.is_dir() or path.suffix in {".py", ".pyc"}:
+            if path.is_dir() or path.suffix == ".py" or path.parent.name == "__pycache__":
                 continue
             owner = path.parent
             while not (owner / "__init__.py").exists():

@@ -67,13 +67,13 @@ def test_a_full_disk_leaves_what_was_written_valid(
     real = Path.write_bytes
 
     def fail_after_some(path: Path, data: bytes) -> int:
-        if path.name.startswith("00000006"):
+        if "00000006" in path.name:
             real(path, data[:100])
             raise OSError(errno.ENOSPC, "No space left on device")
         return real(path, data)
 
     monkeypatch.setattr(Path, "write_bytes", fail_after_some)
-    with pytest.raises(OutputError, match=r"expected to write .*00000006.jpg, got: No space left"):
+    with pytest.raises(OutputError, match=r"00000006.jpg: cannot be written: No space left"):
         write_dataset(out, SETTINGS, count=10)
     assert not list((out / dataset.IMAGES).glob("*.part"))
     assert (out / dataset.ANNOTATIONS).read_bytes() == annotations
