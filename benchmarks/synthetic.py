@@ -53,15 +53,18 @@ def main() -> None:
             f", {spent / (options.pictures + 8) * 1000:.0f} ms of CPU each" if workers == 1 else ""
         )
         print(f"pictures, {workers} process(es): {rate:.1f}/s{note}")
-    plan = FilmPlan(seed=1, seconds=3.0, size_wh=size_wh)
-    shoot = prepare(plan)
-    begun = time.perf_counter()
-    frames = sum(1 for _ in frames_of(shoot))
-    print(f"film, drawn: {frames / (time.perf_counter() - begun):.1f} frames/s")
+    plans = [FilmPlan(seed=seed, seconds=1.2, size_wh=size_wh) for seed in range(11, 17)]
+    shoots = [prepare(plan) for plan in plans]
+    begun, spent = time.perf_counter(), time.process_time()
+    frames = sum(1 for shoot in shoots for _ in frames_of(shoot))
+    rate = frames / (time.perf_counter() - begun)
+    spent = (time.process_time() - spent) / frames * 1000
+    print(f"films of {len(plans)} infants, drawn: {rate:.1f} frames/s, {spent:.0f} ms of CPU each")
     with tempfile.TemporaryDirectory() as folder:
         begun = time.perf_counter()
-        frames = make_film(Path(folder) / "a.mp4", plan)
-        print(f"film, whole: {frames / (time.perf_counter() - begun):.1f} frames/s")
+        frames = sum(make_film(Path(folder) / "a.mp4", plan) for plan in plans)
+        rate = frames / (time.perf_counter() - begun)
+    print(f"films, whole: {rate:.1f} frames/s")
     own, children = _peak_mb(resource.RUSAGE_SELF), _peak_mb(resource.RUSAGE_CHILDREN)
     print(f"peak memory: {own:.0f} MB here, {children:.0f} MB in the largest child")
 
