@@ -16,7 +16,7 @@ from model.runtime.engines import (
 )
 from model.runtime.pose import PoseEstimator
 from model.runtime.timing import time_model
-from model.spec.errors import EngineError, MissingPackageError
+from model.spec.errors import ConfigurationError, EngineError, MissingPackageError
 from model.spec.onnx_file import ModelFile, read_model_file
 
 
@@ -158,6 +158,11 @@ def bench(
     ]
     if not engines:
         choices = [options for options in choices if _opens(model, options)]
+    if not choices:
+        raise ConfigurationError(
+            f"expected an engine that runs {', '.join(precisions)}, got "
+            f"{', '.join(installed_engines())} on this machine"
+        )
     timings = time_model(model, choices, seconds=seconds)
     if as_json:
         click.echo(json.dumps([timing.as_dict() for timing in timings], indent=2))

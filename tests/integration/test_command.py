@@ -85,6 +85,8 @@ def test_bench_times_every_engine(exported: Exported) -> None:
     table = aggpose(*arguments, "--engine", "cpu").stdout.splitlines()
     assert table[0].split()[:3] == ["engine", "precision", "batch"]
     assert len(table) == 2
+    nothing = aggpose("model", "bench", exported[0], "--precision", "float16", status=1)
+    assert "expected an engine that runs float16, got openvino, cpu" in nothing.stderr
 
 
 @pytest.mark.parametrize(
