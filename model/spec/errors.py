@@ -103,3 +103,15 @@ class DatasetError(ModelError):
     """A folder of labelled pictures is missing, damaged, or made with other settings."""
 
     code = "model.dataset"
+
+
+class RecipeError(ModelError):
+    """A training recipe is missing, malformed, or asks for what cannot be."""
+
+    code = "model.recipe"
+
+
+class TrainingError(ModelError):
+    """A training cannot start or go on: other settings than the run's, or numbers that blew up."""
+
+    code = "model.training"
