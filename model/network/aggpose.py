@@ -8,7 +8,7 @@ branch above it, before the merge. The head brings all four levels to a quarter 
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import cast
+from typing import cast, get_args
 
 import numpy as np
 import torch
@@ -38,6 +38,8 @@ class AggPoseConfig:
         num_keypoints: Heatmaps that it gives.
         fusion: `released`, as the authors' code merges levels, or `paper`, as equations (4) and
             (5) are printed: a mix-FFN before each downsampling and a residual around each merge.
+            With `none` nothing is aggregated: each level has its first branch alone, a plain Mix
+            Transformer, and the head takes all four (the recipe's first step; Table 5).
         input_size_hw: Crop height and width that it is meant for; other multiples of 32 run too.
     """
 
@@ -50,8 +52,9 @@ class AggPoseConfig:
         check_input_size(self.input_size_hw, self.size)
         if not isinstance(self.num_keypoints, int) or self.num_keypoints < 1:
             raise ConfigurationError(f"expected at least 1 keypoint, got {self.num_keypoints}")
-        if self.fusion not in ("released", "paper"):
-            raise ConfigurationError(f"expected the fusion released or paper, got {self.fusion!r}")
+        if self.fusion not in get_args(Fusion):
+            expected = ", ".join(get_args(Fusion))
+            raise ConfigurationError(f"expected a fusion of {expected}, got {self.fusion!r}")
 
 
 class LevelFusion(nn.Module):
@@ -96,7 +99,10 @@ class LevelFusion(nn.Module):
 
 
 class Stage(nn.Module):
-    """One stage: a new level, a branch for every level, and the merge of neighbours."""
+    """One stage: a new level, a branch for every level, and the merge of neighbours.
+
+    Without fusion the levels from before pass through as they are.
+    """
 
     def __init__(self, config: AggPoseConfig, *, stage: int) -> None:
         super().__init__()
@@ -106,11 +112,15 @@ class Stage(nn.Module):
         else:
             self.embed = OverlapPatchEmbedding(dims[stage - 2], dims[stage - 1], kernel=3, stride=2)
         levels = range(1, stage + 1)
+        merges = stage > 1 and config.fusion != "none"
         self.branches = nn.ModuleList(
-            _make_branch(config.size, stage=stage, level=level) for level in levels
+            _make_branch(config.size, stage=stage, level=level)
+            if merges or level == stage
+            else nn.Identity()
+            for level in levels
         )
         self.fusions = nn.ModuleList(
-            LevelFusion(config, stage=stage, level=level) for level in levels if stage > 1
+            LevelFusion(config, stage=stage, level=level) for level in levels if merges
         )
 
     def forward(

@@ -65,12 +65,13 @@ def read_torch_file(path: Path) -> dict[str, Any]:
     return content
 
 
-def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
+def save_checkpoint(checkpoint: Checkpoint, path: Path, *, compact: bool = False) -> None:
     """Write a network with everything needed to build it again; aside first, then renamed.
 
     Args:
         checkpoint: What to write.
         path: Where to.
+        compact: Round the weights to half precision, for half the size; to read it is the same.
 
     Raises:
         OutputError: It cannot be written.
@@ -85,7 +86,10 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "input_size_hw": list(config.input_size_hw),
         "provenance": checkpoint.provenance.model_dump(),
         "licence": checkpoint.licence,
-        "state_dict": checkpoint.network.state_dict(),
+        "state_dict": {
+            name: tensor.half() if compact else tensor
+            for name, tensor in checkpoint.network.state_dict().items()
+        },
     }
     with written_aside(path) as aside:
         try:

@@ -64,6 +64,15 @@ def mit_name(name: str) -> str | None:
     return f"{module}{int(index) + 1}.{_with_nested_dwconv(match['rest'])}" if module else None
 
 
+def level_of(name: str) -> int | None:
+    """The resolution level 1 to 4 whose branches or embedding one of our tensors belongs to.
+
+    None for merges, upsampling and the head, which no Mix Transformer has.
+    """
+    mit = mit_name(name)
+    return int(mit.split(".")[0][-1]) if mit else None
+
+
 # Both spellings of the transformers library: of the published files, and since its version 5.
 _SEGFORMER_RENAMES = tuple(
     (re.compile(pattern), form)

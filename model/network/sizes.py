@@ -5,7 +5,8 @@ from typing import Literal
 
 from model.spec.errors import ConfigurationError
 
-Fusion = Literal["released", "paper"]
+Fusion = Literal["released", "paper", "none"]
+"""How levels are merged; `none` is a plain Mix Transformer under the same head."""
 
 
 @dataclass(frozen=True)

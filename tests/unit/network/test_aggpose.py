@@ -124,7 +124,7 @@ def test_drop_path_rises_with_depth() -> None:
         ({"size": "aggpose-xl"}, "aggpose-t, aggpose-s, aggpose-l, got 'aggpose-xl'"),
         ({"size": "aggpose-t", "input_size_hw": (250, 192)}, r"multiples of 32, got \(250, 192\)"),
         ({"size": "aggpose-t", "num_keypoints": 0}, "at least 1 keypoint, got 0"),
-        ({"size": "aggpose-t", "fusion": "mine"}, "released or paper, got 'mine'"),
+        ({"size": "aggpose-t", "fusion": "mine"}, "released, paper, none, got 'mine'"),
     ],
 )
 def test_networks_that_cannot_be(arguments: dict[str, str], message: str) -> None:

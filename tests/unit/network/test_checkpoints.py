@@ -95,6 +95,22 @@ def test_ours_comes_back_as_it_was(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["ours.pt"]
 
 
+def test_a_compact_checkpoint_is_half_the_size_and_the_same_to_half_precision(
+    tmp_path: Path,
+) -> None:
+    checkpoint = Checkpoint(
+        build_aggpose("aggpose-t"), Provenance(trained=False, summary="fresh"), "AGPL-3.0-or-later"
+    )
+    save_checkpoint(checkpoint, tmp_path / "whole.pt")
+    save_checkpoint(checkpoint, tmp_path / "compact.pt", compact=True)
+    whole, compact = ((tmp_path / f"{n}.pt").stat().st_size for n in ("whole", "compact"))
+    assert compact < 0.55 * whole
+    loaded = load_checkpoint(tmp_path / "compact.pt").network.state_dict()
+    for name, tensor in checkpoint.network.state_dict().items():
+        assert loaded[name].dtype == torch.float32
+        assert torch.equal(loaded[name], tensor.half().float())
+
+
 @pytest.mark.parametrize(
     "damage",
     [
