@@ -1,5 +1,6 @@
 """`aggpose model export`."""
 
+import json
 from pathlib import Path
 
 import click
@@ -7,23 +8,30 @@ import torch
 
 from model.export.onnx_export import LICENCE, PoseExport, export_pose_model
 from model.network.aggpose import build_aggpose
-from model.network.checkpoints import load_checkpoint
+from model.network.checkpoints import load_checkpoint, read_torch_file
 from model.network.sizes import INPUT_SIZES, SIZES, Fusion
 from model.runtime.engines import installed_engines
 from model.spec.errors import ConfigurationError, MissingPackageError
 from model.spec.manifest import Provenance
 from model.spec.skeleton import skeleton_for
+from model.training.detector.checkpoint import FORMAT as DETECTOR_FORMAT
+from model.weights import ModelPath
 
 RANDOM = "random weights: finds nothing, for timing only"
 
 
 @click.command()
-@click.argument("checkpoint", type=click.Path(path_type=Path), required=False)
+@click.argument("checkpoint", type=ModelPath(), required=False)
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="The ONNX file to write."
 )
 @click.option("--name", help="Name of the model.  [default: size and skeleton]")
 @click.option("--model-version", default="0.1.0", show_default=True, help="Version of the model.")
+@click.option(
+    "--evaluation",
+    type=click.Path(path_type=Path),
+    help="evaluation.json of `aggpose evaluate --out`: its AP and PCK go into the manifest.",
+)
 @click.option("--flip-test", is_flag=True, help="Average each crop with its mirror picture.")
 @click.option("--heatmaps", is_flag=True, help="Give the heatmaps too, for looking inside.")
 @click.option(
@@ -57,6 +65,7 @@ def export(
     out: Path,
     name: str | None,
     model_version: str,
+    evaluation: Path | None,
     *,
     flip_test: bool,
     heatmaps: bool,
@@ -69,15 +78,28 @@ def export(
     """Write a network as one ONNX file: uint8 crops in, keypoints out.
 
     CHECKPOINT is one of ours, from training or from `aggpose model convert`. The file is written
-    only if it agrees with the network on every engine that is installed.
+    only if it agrees with the network on every engine that is installed. A detector's checkpoint
+    gives a detector.
     """
     chosen = [fusion, keypoints, input_hw, seed]
-    if checkpoint is not None:
-        if random_weights is not None or any(option is not None for option in chosen):
+    if checkpoint is not None and (
+        random_weights is not None or any(option is not None for option in chosen)
+    ):
+        raise ConfigurationError(
+            "expected CHECKPOINT alone, got options that go with --random-weights only: "
+            "a checkpoint says itself what it is"
+        )
+    if checkpoint is not None and read_torch_file(checkpoint).get("format") == DETECTOR_FORMAT:
+        if evaluation or flip_test or heatmaps:
             raise ConfigurationError(
-                "expected CHECKPOINT alone, got options that go with --random-weights only: "
-                "a checkpoint says itself what it is"
+                "expected a detector's CHECKPOINT with --name and --model-version at most, got "
+                "options of pose models"
             )
+        from model.training.detector.commands import export_checkpoint  # noqa: PLC0415 - more packages
+
+        export_checkpoint(checkpoint, out, name=name, version=model_version)
+        return
+    if checkpoint is not None:
         network, provenance, licence = load_checkpoint(checkpoint)
     elif random_weights is not None:
         torch.manual_seed(seed or 0)
@@ -90,6 +112,8 @@ def export(
         provenance, licence = Provenance(trained=False, summary=RANDOM), LICENCE
     else:
         raise ConfigurationError("expected either CHECKPOINT or --random-weights SIZE")
+    if evaluation is not None:
+        provenance = with_evaluation(provenance, evaluation)
     skeleton = skeleton_for(network.config.num_keypoints)
     request = PoseExport(
         network,
@@ -113,3 +137,24 @@ def _write(request: PoseExport, out: Path) -> None:
         click.echo(f"agrees: {report}")
     size_mb = out.stat().st_size / 1e6
     click.echo(f"{out}: {manifest.name} {manifest.version}, {size_mb:.1f} MB")
+
+
+def with_evaluation(provenance: Provenance, file: Path) -> Provenance:
+    """The provenance with what an evaluation found, as `test_ap`, `test_pck20`, in percent.
+
+    Raises:
+        ConfigurationError: The file is no evaluation.
+    """
+    try:
+        content = json.loads(file.read_bytes())
+        found = {
+            "test_ap": content["oks"]["AP"],
+            "test_pck10": content["accuracy"]["pck10"]["share"],
+            "test_pck20": content["accuracy"]["pck20"]["share"],
+        }
+        metrics = {name: round(100 * float(share), 2) for name, share in found.items()}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(
+            f"{file}: expected an evaluation.json of `aggpose evaluate --out`: {error}"
+        ) from error
+    return provenance.model_copy(update={"metrics": {**provenance.metrics, **metrics}})

@@ -268,7 +268,7 @@ class _Stage(nn.Module):
         super().__init__()
         self.embed = _Embedding(stage.embed)
         self.branches = nn.ModuleList(
-            _Branch(cast("Branch", branch), grid_hw)
+            _Branch(branch, grid_hw) if isinstance(branch, Branch) else branch
             for branch, grid_hw in zip(stage.branches, grids_hw, strict=True)
         )
         self.fusions = nn.ModuleList(

@@ -12,14 +12,14 @@ import torch
 from model.export.fused import fuse
 from model.export.parity import Forms, ParityReport, check_parity, perturbed
 from model.export.pose_graph import PoseGraph
+from model.export.sealing import UNSEALED, seal, tidy
 from model.network.aggpose import AggPose
 from model.network.arithmetic import count_parameters
 from model.runtime.engines import EngineName
 from model.spec.codec import HeatmapCodec
 from model.spec.errors import ManifestError, SkeletonError
 from model.spec.files import written_aside
-from model.spec.manifest import MANIFEST_KEY, CodecFacts, Manifest, Provenance
-from model.spec.onnx_file import RawTensor, weights_sha256
+from model.spec.manifest import CodecFacts, Manifest, Provenance
 from model.spec.skeleton import Skeleton
 
 OPSET = 20
@@ -136,37 +136,13 @@ def _to_onnx(export: PoseExport, network: AggPose) -> onnx.ModelProto:
             dynamic_axes={name: {0: "batch"} for name in ("crops", "keypoints", "heatmaps")},
         )
         proto = onnx.load(traced)
-    del proto.metadata_props[:], proto.graph.metadata_props[:], proto.graph.value_info[:]
-    proto.doc_string = proto.graph.doc_string = ""
-    for part in (*proto.graph.node, *proto.graph.input, *proto.graph.output):
-        del part.metadata_props[:]
-        part.doc_string = ""
-    _constants_to_initialisers(proto.graph)
-    for tensor in proto.graph.initializer:
-        del tensor.metadata_props[:]
-        tensor.doc_string = ""
-        if not tensor.HasField("raw_data"):
-            name = tensor.name
-            tensor.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor), name))
+    tidy(proto)
     return proto
-
-
-def _constants_to_initialisers(graph: onnx.GraphProto) -> None:
-    """Make every constant an initialiser, so that the hash of the weights covers it."""
-    constants = [node for node in graph.node if node.op_type == "Constant"]
-    for node in constants:
-        tensor = graph.initializer.add()
-        tensor.CopyFrom(node.attribute[0].t)
-        tensor.name = node.output[0]
-        graph.node.remove(node)
 
 
 def _seal(proto: onnx.ModelProto, export: PoseExport, *, outputs: tuple[str, ...]) -> Manifest:
     """Put the manifest into the model, in place of one that is there."""
     codec, config = export.codec, export.network.config
-    tensors = [
-        RawTensor(t.name, t.data_type, tuple(t.dims), t.raw_data) for t in proto.graph.initializer
-    ]
     manifest = Manifest(
         task="pose",
         name=export.name,
@@ -181,8 +157,6 @@ def _seal(proto: onnx.ModelProto, export: PoseExport, *, outputs: tuple[str, ...
         parameters=count_parameters(export.network),
         provenance=export.provenance,
         licence=export.licence,
-        weights_sha256=weights_sha256(tensors),
+        weights_sha256=UNSEALED,
     )
-    del proto.metadata_props[:]
-    proto.metadata_props.add(key=MANIFEST_KEY, value=manifest.model_dump_json(exclude_none=True))
-    return manifest
+    return seal(proto, manifest)

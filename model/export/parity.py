@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from model.export.pose_graph import PoseGraph, normalise
+from model.export.pose_graph import PoseGraph
 from model.network.aggpose import AggPose
+from model.network.pixels import normalise
 from model.runtime.engines import EngineName, EngineOptions
 from model.runtime.pose import PoseEstimator
 from model.spec.arrays import CropBatch

@@ -7,12 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from model.network.pixels import normalise
 from model.spec.codec import LARGEST_SHIFT, SMALLEST, HeatmapCodec
 from model.spec.geometry import grid_scale
 from model.spec.skeleton import Skeleton
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class HeatmapDecoder(nn.Module):
@@ -76,13 +74,6 @@ def _top_of_quadratic(log_values: Tensor) -> Tensor:
     shift = torch.stack([dxy * dy - dyy * dx, dxy * dx - dxx * dy], dim=-1) / safe.unsqueeze(-1)
     shift = shift.clamp(-LARGEST_SHIFT, LARGEST_SHIFT)
     return torch.where(has_top.unsqueeze(-1), shift, 0.0)
-
-
-def normalise(crops: Tensor) -> Tensor:
-    """Crops uint8 (N, H, W, 3) RGB to what the network takes: float (N, 3, H, W)."""
-    mean = torch.tensor(IMAGENET_MEAN).view(3, 1, 1) * 255
-    per_std = 1 / (torch.tensor(IMAGENET_STD).view(3, 1, 1) * 255)
-    return (crops.permute(0, 3, 1, 2).float() - mean) * per_std
 
 
 class PoseGraph(nn.Module):

@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from model.export.parity import well_conditioned
-from model.export.pose_graph import HeatmapDecoder, PoseGraph, normalise
+from model.export.pose_graph import HeatmapDecoder, PoseGraph
 from model.network.aggpose import AggPose
+from model.network.pixels import normalise
 from model.spec.codec import HeatmapCodec
 from model.spec.skeleton import load_skeleton
 
