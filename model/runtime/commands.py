@@ -18,10 +18,11 @@ from model.runtime.pose import PoseEstimator
 from model.runtime.timing import time_model
 from model.spec.errors import ConfigurationError, EngineError, MissingPackageError
 from model.spec.onnx_file import ModelFile, read_model_file
+from model.weights import ModelPath
 
 
 @click.command()
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=ModelPath())
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
 def inspect(model: Path, *, as_json: bool) -> None:
     """Show what an ONNX model says of itself, and check that its weights are the ones it names."""
@@ -94,7 +95,7 @@ def _opens(model: Path, options: EngineOptions) -> bool:
 
 
 @click.command()
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=ModelPath())
 @click.option(
     "--engine",
     "engines",
