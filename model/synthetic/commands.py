@@ -64,7 +64,9 @@ def images(count: int, seed: int, split: str, out: Path, workers: int, size: str
 @click.option("--vfr", is_flag=True, help="Uneven time between frames, as phones have it.")
 @click.option("--arm/--no-arm", default=None, help="With or without an adult's hand.")
 @click.option("--codec", type=click.Choice(list(film.CODECS)), default="h264", show_default=True)
-@click.option("--quality", type=click.IntRange(10, 45), default=27, show_default=True, help="CRF.")
+@click.option(
+    "--quality", type=click.IntRange(*film.QUALITIES), default=27, show_default=True, help="CRF."
+)
 def film_command(
     *, seconds: float, fps: float, seed: int, out: Path, size: str, portrait: bool, rotate: str,
     vfr: bool, arm: bool | None, codec: str, quality: int,
@@ -89,6 +91,7 @@ def sheet_command(
     *, seed: int, out: Path, count: int, columns: int, plain: bool, closeups: bool
 ) -> None:
     """Draw samples side by side with their labels, each of another infant."""
+    sheet.check_ending(out)
     if closeups:
         sheet.write_picture(out, make_closeups(seed))
         click.echo(f"{out}: close-ups.")

@@ -9,7 +9,10 @@ import json
 import os
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from fcntl import LOCK_EX, LOCK_NB, flock
 from io import RawIOBase
 from multiprocessing import get_context, parent_process
 from multiprocessing.process import BaseProcess
@@ -18,9 +21,9 @@ from threading import Thread
 from typing import Any
 
 from model.spec.errors import DatasetError, OutputError, SyntheticError
+from model.spec.progress import Progress
 from model.synthetic.coco import annotations_of, dataset
 from model.synthetic.files import make_folder, reason, write_aside, write_json
-from model.synthetic.progress import Progress
 from model.synthetic.sample import Size, check_size, make_sample
 from model.synthetic.seeds import PICTURES_PER_SUBJECT, PictureSeed
 
@@ -71,32 +74,31 @@ def write_dataset(out: Path, settings: Settings, *, count: int, workers: int = 1
         How many pictures were made in this run.
 
     Raises:
-        SyntheticError: A count or number of processes out of range.
+        SyntheticError: A count or number of processes out of range, or a process that was killed.
         DatasetError: The folder holds something else.
-        OutputError: It cannot be written; what is there stays valid.
+        OutputError: It cannot be written, or another run writes it; what is there stays valid.
     """
     if count < 1 or workers < 1:
         raise SyntheticError(f"expected a count and workers of 1 or more, got {count}, {workers}")
     PictureSeed(settings.split, settings.seed, count - 1)
     make_folder(out / IMAGES)
-    _claim(out, settings)
-    rows = read_rows(out)
-    missing = [i for i in range(count) if i not in rows]
-    groups: dict[int, list[int]] = {}
-    for i in missing:
-        groups.setdefault(i // PICTURES_PER_SUBJECT, []).append(i)
-    jobs = [(out, settings, numbers) for numbers in groups.values()]
-    with (
-        _open_records(out / RECORDS) as log,
-        Progress(count, "pictures", done=count - len(missing)) as progress,
-    ):
-        for made in _run(jobs, workers):
-            for row in made:
-                rows[row["index"]] = row
-                _append(log, out / RECORDS, row)
-            progress.step(len(made))
-    ordered = [rows[i] for i in sorted(rows)]
-    write_json(out / ANNOTATIONS, dataset(ordered, _about(settings)))
+    with _locked(out / RECORDS) as log:
+        _claim(out, settings)
+        rows = read_rows(out)
+        _mend(log, out / RECORDS)
+        missing = [i for i in range(count) if i not in rows]
+        groups: dict[int, list[int]] = {}
+        for i in missing:
+            groups.setdefault(i // PICTURES_PER_SUBJECT, []).append(i)
+        jobs = [(out, settings, numbers) for numbers in groups.values()]
+        with Progress(count, "pictures", done=count - len(missing)) as progress:
+            for made in _run(jobs, workers):
+                for row in made:
+                    rows[row["index"]] = row
+                    _append(log, out / RECORDS, row)
+                progress.step(len(made))
+        ordered = [rows[i] for i in sorted(rows)]
+        write_json(out / ANNOTATIONS, dataset(ordered, _about(settings)))
     return len(missing)
 
 
@@ -137,17 +139,15 @@ def read_settings(out: Path) -> Settings:
 
 
 def read_rows(out: Path) -> dict[int, Row]:
-    """Finished pictures by number; a line cut short by a stopped run is taken out of the file.
+    """Finished pictures by number; a last line that is cut short, or not yet whole, is left out.
 
     Raises:
         DatasetError: A line in the middle is no record.
-        OutputError: The file cannot be mended.
     """
     path = out / RECORDS
     if not path.is_file():
         return {}
-    lines = path.read_bytes().split(b"\n")
-    whole, tail = lines[:-1], lines[-1]
+    whole = path.read_bytes().split(b"\n")[:-1]
     rows: dict[int, Row] = {}
     for number, line in enumerate(whole, 1):
         try:
@@ -158,16 +158,38 @@ def read_rows(out: Path) -> dict[int, Row]:
             raise DatasetError(
                 f"expected a record in line {number} of {path}, got: {error}"
             ) from error
-    if tail:
-        write_aside(path, b"".join(line + b"\n" for line in whole))
     return rows
 
 
-def _open_records(path: Path) -> RawIOBase:
+@contextmanager
+def _locked(path: Path) -> Iterator[RawIOBase]:
+    """The file of records, to append to; no other run may write it meanwhile."""
     try:
-        return path.open("ab", buffering=0)
+        log = path.open("ab", buffering=0)
     except OSError as error:
         raise OutputError(f"expected to write {path}, got: {reason(error)}") from error
+    with log:
+        try:
+            flock(log, LOCK_EX | LOCK_NB)
+        except BlockingIOError as error:
+            raise OutputError(f"expected to write {path} alone, got another run at it") from error
+        except OSError as error:
+            raise OutputError(f"expected to lock {path}, got: {reason(error)}") from error
+        yield log
+
+
+def _mend(log: RawIOBase, path: Path) -> None:
+    """Take off a last line that a stopped run left cut short."""
+    if not path.is_file():
+        return
+    data = path.read_bytes()
+    whole = data.rfind(b"\n") + 1
+    if whole == len(data):
+        return
+    try:
+        log.truncate(whole)
+    except OSError as error:
+        raise OutputError(f"expected to mend {path}, got: {reason(error)}") from error
 
 
 def _append(log: RawIOBase, path: Path, row: Row) -> None:
@@ -200,6 +222,11 @@ def _run(jobs: list[Job], workers: int) -> Iterator[list[Row]]:
                         yield future.result()
             for future in waiting:
                 yield future.result()
+        except BrokenProcessPool as error:
+            raise SyntheticError(
+                "expected every worker to live, got one that ended (out of memory?); "
+                "call again to go on"
+            ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 

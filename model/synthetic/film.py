@@ -3,21 +3,24 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 
-from model.spec.errors import OutputError, SyntheticError
+from model.spec.errors import SyntheticError
+from model.spec.files import written_aside
+from model.spec.progress import Progress
+from model.synthetic.ahead import worked_ahead
 from model.synthetic.camera import Camera, View, aim
 from model.synthetic.compiled import one_thread
-from model.synthetic.files import reason, write_json
+from model.synthetic.files import write_json
 from model.synthetic.labels import Labels, label
 from model.synthetic.landmarks import infant21
 from model.synthetic.motion import Motion, between, sample_motion
 from model.synthetic.posing import Posture
-from model.synthetic.progress import Progress
 from model.synthetic.raster import Floats32
 from model.synthetic.rig import Floats
 from model.synthetic.sample import Moment, Size, check_size, motion_between
@@ -40,6 +43,8 @@ SHUTTER = 0.5
 """Share of the time between frames that the shutter is open."""
 CODECS = {"h264": "libx264", "hevc": "libx265"}
 ROTATIONS = (0, 90, 180, 270)
+QUALITIES = (10, 45)
+"""Least and greatest constant rate factor."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +54,17 @@ class FilmPlan:
     Attributes:
         seed: Draws everything.
         seconds: Length.
-        fps: Mean frames per second.
+        fps: Frames per second; with variable_rate about 3 % fewer, since some are left out.
         size_wh: Landscape size; a portrait film has it upright.
-        portrait: Whether the displayed film is upright.
+        portrait: Whether the displayed film is upright; it is then always held by hand, from the
+            feet, with the head up. Landscape films lean to the feet or a side, and half of them
+            stand on a tripod. No film tilts beyond 28 degrees: pictures have every direction.
         rotate_deg: Clockwise turn that the file asks players for; the stored frames are turned
             back by as much.
         variable_rate: Whether the time between frames varies, as phones do.
         arm: Whether an adult's hand reaches in; None leaves it to chance.
         codec: h264 or hevc.
-        quality: The coder's constant rate factor, 18 fine to 36 coarse.
+        quality: The coder's constant rate factor, 10 fine to 45 coarse.
 
     Raises:
         SyntheticError: A value out of range.
@@ -85,6 +92,10 @@ class FilmPlan:
             raise SyntheticError(f"expected a rotation of {ROTATIONS}, got {self.rotate_deg}")
         if self.codec not in CODECS:
             raise SyntheticError(f"expected a codec of {', '.join(CODECS)}, got {self.codec!r}")
+        if not QUALITIES[0] <= self.quality <= QUALITIES[1]:
+            raise SyntheticError(
+                f"expected a quality of {QUALITIES[0]} to {QUALITIES[1]}, got {self.quality}"
+            )
 
     @property
     def shown_wh(self) -> Size:
@@ -169,8 +180,7 @@ def _cameras(
     upright = plan.portrait
     tilt = rng.uniform(0, 28)
     azimuth = 90.0 if upright else rng.choice([90.0, 0.0, 180.0])
-    lying = -90.0 if upright else 0.0
-    roll = (azimuth - 90 if tilt > 8 else 0.0) + (0 if upright else lying) + rng.normal(0, 8)
+    roll = (azimuth - 90 if tilt > 8 else 0.0) + rng.normal(0, 8)
     view = View(
         tilt_deg=float(tilt), azimuth_deg=float(azimuth), roll_deg=float(roll),
         field_deg=float(rng.uniform(38, 62)), fill=float(rng.uniform(0.6, 0.8)),
@@ -194,16 +204,19 @@ def _swayed(camera: Camera, move: Floats) -> Camera:
 
 
 def frames_of(shoot: Shoot) -> Iterator[Frame]:
-    """Draw a film frame by frame."""
+    """Draw a film frame by frame: threads draw some frames ahead, recording keeps their order."""
     gain: float | None = None
-    for i in range(len(shoot.pts)):
-        frame, gain = _draw_frame(shoot, i, gain)
-        yield frame
+    exposures = worked_ahead(partial(_expose, shoot), len(shoot.pts))
+    for pts, (light, labels) in zip(shoot.pts, exposures, strict=True):
+        gain = gain_for(light, shoot.sensor) if gain is None else gain
+        with one_thread():
+            picture = record(light, shoot.sensor, shoot.rng, gain=gain)
+        yield Frame(pts, picture, labels)
 
 
 @one_thread()
-def _draw_frame(shoot: Shoot, i: int, gain: float | None) -> tuple[Frame, float]:
-    """Frame i, exposed with a gain or, for the first, with one of its own, which is returned."""
+def _expose(shoot: Shoot, i: int) -> tuple[Floats32, Labels]:
+    """Light that falls on the sensor during frame i, float32 (H, W, 3), and the frame's labels."""
     posture = shoot.motion.posture(i, shoot.posture.habits)
     following = shoot.motion.posture(min(i + 1, len(shoot.pts) - 1), shoot.posture.habits)
     shift_xy = (float(shoot.motion.shift_xy[i, 0]), float(shoot.motion.shift_xy[i, 1]))
@@ -213,9 +226,7 @@ def _draw_frame(shoot: Shoot, i: int, gain: float | None) -> tuple[Frame, float]
     labels = label(shoot.subject, posed, camera, rendered)
     moment = Moment(shoot.subject, posture, posed, shoot.scene, camera, rendered, labels)
     later = lay_down(shoot.subject, between(posture, following, SHUTTER), shift_xy)
-    light = blur_motion(rendered.light, motion_between(moment, later.vertices))
-    gain = gain_for(light, shoot.sensor) if gain is None else gain
-    return Frame(shoot.pts[i], record(light, shoot.sensor, shoot.rng, gain=gain), labels), gain
+    return blur_motion(rendered.light, motion_between(moment, later.vertices)), labels
 
 
 def truth_path(film: Path) -> Path:
@@ -239,10 +250,9 @@ def make_film(out: Path, plan: FilmPlan) -> int:
     """
     if out.suffix != ".mp4":
         raise SyntheticError(f"expected a file name that ends in .mp4, got {out.name!r}")
-    shoot = prepare(plan)
-    aside = out.with_name(out.stem + ".part.mp4")
     rows: list[dict[str, Any]] = []
-    try:
+    with written_aside(out) as aside:
+        shoot = prepare(plan)
         with av.open(str(aside), "w", format="mp4") as container:
             stream = _open_stream(container, plan)
             with Progress(len(shoot.pts), "frames") as progress:
@@ -259,11 +269,6 @@ def make_film(out: Path, plan: FilmPlan) -> int:
         stamps = _stored_timestamps(aside)
         _set_timestamps(rows, stamps)
         write_json(truth_path(out), _truth(plan, shoot, rows, stamps[0][1]))
-        aside.replace(out)
-    except OSError as error:
-        raise OutputError(f"expected to write {out}, got: {reason(error)}") from error
-    finally:
-        aside.unlink(missing_ok=True)
     return len(rows)
 
 

@@ -171,34 +171,3 @@ def polygon_box(polygon: Floats32, size_wh: tuple[int, int]) -> Floats32 | None:
     if (high - low < MIN_HEAD_SIDE_PX - 1).any():
         return None
     return np.concatenate([low, high]).astype(np.float32)
-
-
-def flip(labels: Labels, flip_order: NDArray[np.intp]) -> Labels:
-    """The labels of the picture mirrored left to right.
-
-    Args:
-        labels: Of the picture.
-        flip_order: Permutation (K,) that swaps left and right (`Skeleton.flip_order`).
-    """
-    width = labels.mask.shape[1]
-
-    def mirrored(points: Floats32) -> Floats32:
-        out = points.copy()
-        out[..., 0] = width - 1 - out[..., 0]
-        return out
-
-    def turned(box: Floats32 | None) -> Floats32 | None:
-        return (
-            None if box is None else mirrored(box.reshape(2, 2))[::-1, :].reshape(4)[[0, 3, 2, 1]]
-        )
-
-    return Labels(
-        LabelledKeypoints(
-            mirrored(labels.keypoints.keypoints_xy)[:, flip_order],
-            labels.keypoints.visibility[:, flip_order],
-        ),
-        labels.mask[:, ::-1],
-        turned(labels.infant_xyxy),
-        turned(labels.head_xyxy),
-        mirrored(labels.head_polygon),
-    )

@@ -28,6 +28,7 @@ from model.synthetic.shading import (
     SHADOW_EXTENT_M,
     majority,
     shade,
+    shadow_turns,
 )
 from model.synthetic.surface import Assembly, Part, Surface
 
@@ -128,7 +129,8 @@ def render(
         assembly.faces, assembly.vertices, assembly.normals, assembly.colour, assembly.gloss,
         assembly.pattern_xyz, assembly.layers, assembly.face_style, assembly.styles,
         skin_mottle, grain_table(), ground.row(), ground.albedo, ground.slope,
-        contact, canopy, shadows, _near_shadow(shadows), light_axes, light.row(), picture,
+        contact, canopy, shadows, _near_shadow(shadows), light_axes, light.row(),
+        shadow_turns(height, width), picture,
     )  # fmt: skip
     _draw_walls(picture, buffers, walls, camera, light)
     return Rendered(picture, buffers, assembly)

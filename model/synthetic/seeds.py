@@ -58,5 +58,12 @@ class PictureSeed:
         return np.random.default_rng([1, self.subject])
 
     def picture_rng(self) -> np.random.Generator:
-        """Draws the rest of this picture."""
+        """Draws the rest of this picture.
+
+        NumPy pads these words with zeros, and a subject from 2**32 on takes two: picture 0 of
+        infant i of train seed 256 * n + s (n 1 to 3) has the stream of picture n of infant i of
+        train seed s. Infant and place still differ (`subject_rng`). With the picture's number
+        before the subject's it would not; as that changes pictures, it waits for the next rise of
+        RECIPE.
+        """
         return np.random.default_rng([2, self.subject, self.index % PICTURES_PER_SUBJECT])

@@ -106,7 +106,8 @@ def record(
         shrunk = cv2.resize(picture, small, interpolation=cv2.INTER_AREA)
         picture = np.asarray(shrunk, np.float32)
     developed = np.empty_like(picture)
-    fine = rng.standard_normal((small[1], small[0]), np.float32) * np.float32(sensor.noise)
+    fine = rng.standard_normal((small[1], small[0]), np.float32)
+    fine *= np.float32(sensor.noise)
     coarse = np.zeros((1, 1, 3), np.float32)
     if sensor.chroma_noise > 0 and not sensor.grey:
         shape = (small[1] // 3 + 1, small[0] // 3 + 1, 3)
@@ -121,8 +122,10 @@ def record(
     _develop(picture, settings, _tone_curve(), fine, coarse, developed)
     if sensor.sharpen > 0:
         soft = cv2.GaussianBlur(developed, (0, 0), 1.2)
-        developed = developed + np.float32(sensor.sharpen) * (developed - soft)
-    out = np.asarray(np.clip(developed * 255 + 0.5, 0, 255), np.uint8)
+        developed += np.float32(sensor.sharpen) * (developed - soft)
+    developed *= 255
+    developed += 0.5
+    out = np.clip(developed, 0, 255, out=developed).astype(np.uint8)
     if small[0] < width:
         grown = cv2.resize(out, (width, height), interpolation=cv2.INTER_CUBIC)
         return np.asarray(grown, np.uint8)

@@ -14,6 +14,8 @@ from model.synthetic.sample import Sample, make_sample
 from model.synthetic.seeds import PictureSeed
 from model.synthetic.sensor import Picture
 
+_OPTIONS = {".png": [], ".jpg": [cv2.IMWRITE_JPEG_QUALITY, 80]}
+"""The coder's options, by the name's end."""
 _RIGHT, _LEFT, _MIDDLE = (255, 60, 50), (40, 120, 255), (40, 200, 60)
 
 
@@ -107,15 +109,23 @@ def _grid(tiles: Sequence[Picture], columns: int) -> Picture:
     return np.vstack(rows)
 
 
-def write_picture(path: Path, picture: Picture, *, quality: int = 80) -> None:
+def check_ending(path: Path) -> None:
+    """Find a name that no picture can be written under, before any work.
+
+    Raises:
+        SyntheticError: It ends in neither .png nor .jpg.
+    """
+    if path.suffix not in _OPTIONS:
+        raise SyntheticError(f"expected a file name that ends in .png or .jpg, got {path.name!r}")
+
+
+def write_picture(path: Path, picture: Picture) -> None:
     """Write a picture as PNG or JPEG, by its name's end.
 
     Raises:
         SyntheticError: Another ending.
         OutputError: It cannot be written.
     """
-    endings = {".png": [], ".jpg": [cv2.IMWRITE_JPEG_QUALITY, quality]}
-    if path.suffix not in endings:
-        raise SyntheticError(f"expected a file name that ends in .png or .jpg, got {path.name!r}")
-    _, data = cv2.imencode(path.suffix, picture[..., ::-1], endings[path.suffix])
+    check_ending(path)
+    _, data = cv2.imencode(path.suffix, picture[..., ::-1], _OPTIONS[path.suffix])
     write_aside(path, data.tobytes())

@@ -7,8 +7,9 @@ import pytest
 from click.testing import CliRunner
 
 from model.spec.errors import SyntheticError
+from model.spec.progress import Progress
+from model.synthetic import commands, sheet
 from model.synthetic.commands import app, parse_size
-from model.synthetic.progress import Progress
 
 
 def _run(*words: str) -> str:
@@ -62,9 +63,14 @@ def test_sizes_that_are_none(text: str) -> None:
         parse_size(text)
 
 
-def test_unknown_endings_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("closeups", [[], ["--closeups"]])
+def test_unknown_endings_are_refused_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, closeups: list[str]
+) -> None:
+    monkeypatch.setattr(sheet, "make_sheet", lambda *_, **__: pytest.fail("drawn"))
+    monkeypatch.setattr(commands, "make_closeups", lambda *_: pytest.fail("drawn"))
     with pytest.raises(SyntheticError, match=r"ends in .png or .jpg"):
-        _run("sheet", "--seed", "0", "--count", "1", "--out", str(tmp_path / "a.gif"))
+        _run("sheet", "--seed", "0", "--out", str(tmp_path / "a.gif"), *closeups)
 
 
 def test_progress_tells_rate_and_time_left(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,11 +2,14 @@
 
 import errno
 import json
+from fcntl import LOCK_EX, flock
+from multiprocessing import active_children
 from pathlib import Path
 
 import pytest
 
 from model.spec.errors import DatasetError, OutputError, SyntheticError
+from model.spec.progress import Progress
 from model.synthetic import dataset
 from model.synthetic.dataset import Settings, read_rows, write_dataset
 from model.synthetic.files import make_folder, write_aside
@@ -49,6 +52,45 @@ def test_a_line_cut_short_and_a_lost_picture_are_made_again(whole: Path, tmp_pat
     (out / "images/00000001.jpg").unlink()
     assert write_dataset(out, SETTINGS, count=10) == 6
     assert _contents(out) == _contents(whole)
+
+
+def test_reading_beside_a_writer_changes_nothing(whole: Path, tmp_path: Path) -> None:
+    """A line that is not yet whole is left out, and stays for the run that is writing it."""
+    out = tmp_path / "growing"
+    write_dataset(out, SETTINGS, count=2)
+    records = out / dataset.RECORDS
+    lines = (whole / dataset.RECORDS).read_bytes().splitlines(keepends=True)
+    records.write_bytes(lines[0] + lines[1][:-40])
+    file = records.stat().st_ino
+    assert sorted(read_rows(out)) == [0]
+    assert records.read_bytes() == lines[0] + lines[1][:-40]
+    assert write_dataset(out, SETTINGS, count=2) == 1
+    assert records.stat().st_ino == file, "mended in place"
+    assert records.read_bytes() == lines[0] + lines[1]
+
+
+def test_a_second_run_at_the_same_folder_is_refused(tmp_path: Path) -> None:
+    out = tmp_path / "taken"
+    write_dataset(out, SETTINGS, count=1)
+    with (out / dataset.RECORDS).open("ab") as log:
+        flock(log, LOCK_EX)
+        with pytest.raises(OutputError, match=r"records.jsonl alone, got another run"):
+            write_dataset(out, SETTINGS, count=2)
+    assert write_dataset(out, SETTINGS, count=2) == 1
+
+
+def test_a_killed_worker_is_told_and_the_next_call_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "killed"
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "step", lambda *_: active_children()[0].kill())
+        with pytest.raises(SyntheticError, match=r"got one that ended .*; call again to go on"):
+            write_dataset(out, SETTINGS, count=2000, workers=2)
+    kept = set(read_rows(out))
+    assert kept
+    write_dataset(out, SETTINGS, count=8)
+    assert set(read_rows(out)) == kept | set(range(8))
 
 
 def test_other_settings_are_refused(whole: Path) -> None:

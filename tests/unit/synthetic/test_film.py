@@ -1,13 +1,17 @@
 """Films: exact timestamps, rotation that displays upright, labels that fit the decoded frames."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from resource import RLIMIT_FSIZE, getrlimit, setrlimit
 
 import av
 import numpy as np
 import pytest
 
 from model.spec.errors import OutputError, SyntheticError
+from model.synthetic import film
 from model.synthetic.film import FilmPlan, frames_of, make_film, prepare, truth_path
 
 SIZE = (160, 120)
@@ -84,6 +88,8 @@ def test_films_are_repeatable(tmp_path: Path) -> None:
         ({"fps": 0.5}, "frames per second"),
         ({"rotate_deg": 45}, "expected a rotation"),
         ({"codec": "mpeg2"}, "expected a codec"),
+        ({"quality": 9}, "expected a quality of 10 to 45, got 9"),
+        ({"quality": 46}, "expected a quality"),
         ({"seed": -1}, "expected a seed"),
         ({"size_wh": (101, 80)}, "even sides"),
     ],
@@ -93,9 +99,33 @@ def test_bad_plans_are_refused(change: dict[str, object], message: str) -> None:
         FilmPlan(**{"seed": 1, **change})  # type: ignore[arg-type]
 
 
-def test_a_film_that_cannot_be_written(tmp_path: Path) -> None:
+@contextmanager
+def _disk_full_at(size: int) -> Iterator[None]:
+    """No file of this process may grow beyond so many bytes."""
+    soft, hard = getrlimit(RLIMIT_FSIZE)
+    setrlimit(RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        setrlimit(RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_film_on_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
+    plan, out = FilmPlan(seed=2, seconds=0.3, fps=10, size_wh=SIZE), tmp_path / "a.mp4"
+    # The first one also keeps machine code, which must not be written under the limit.
+    make_film(out, plan)
+    assert out.stat().st_size > 2000
+    out.unlink()
+    truth_path(out).unlink()
+    with _disk_full_at(2000), pytest.raises(OutputError, match=r"a.mp4: cannot be written"):
+        make_film(out, plan)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_film_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(film, "prepare", lambda _: pytest.fail("found before any work"))
     plan = FilmPlan(seed=1, seconds=0.1, fps=10, size_wh=SIZE)
     with pytest.raises(SyntheticError, match=r"ends in .mp4"):
         make_film(tmp_path / "a.avi", plan)
-    with pytest.raises(OutputError, match="No such file or directory"):
+    with pytest.raises(OutputError, match="there is no folder"):
         make_film(tmp_path / "nowhere" / "a.mp4", plan)

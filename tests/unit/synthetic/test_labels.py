@@ -6,8 +6,16 @@ import cv2
 import numpy as np
 import pytest
 
+from model.spec.arrays import LabelledKeypoints
 from model.synthetic.camera import MAX_TILT_DEG, Camera, View, aim
-from model.synthetic.labels import HEAD_MARGIN_PX, flip, head_region, label, mask_box
+from model.synthetic.labels import (
+    HEAD_MARGIN_PX,
+    Labels,
+    head_region,
+    label,
+    mask_box,
+    polygon_box,
+)
 from model.synthetic.landmarks import infant21
 from model.synthetic.posing import Posture
 from model.synthetic.sample import Moment
@@ -114,20 +122,65 @@ def test_boxes_are_tight(moments: list[Moment]) -> None:
             assert edge.any()
 
 
-def test_flipping_twice_is_the_identity(moments: list[Moment]) -> None:
+def _flipped(labels: Labels) -> Labels:
+    """The labels of the picture mirrored left to right."""
     order = infant21().flip_order
+
+    def points(xy: np.ndarray) -> np.ndarray:
+        return np.stack([labels.mask.shape[1] - 1 - xy[..., 0], xy[..., 1]], -1)
+
+    def box(xyxy: np.ndarray | None) -> np.ndarray | None:
+        return None if xyxy is None else points(xyxy.reshape(2, 2)).ravel()[[2, 1, 0, 3]]
+
+    known = labels.keypoints
+    return Labels(
+        LabelledKeypoints(points(known.keypoints_xy)[:, order], known.visibility[:, order]),
+        labels.mask[:, ::-1],
+        box(labels.infant_xyxy),
+        box(labels.head_xyxy),
+        points(labels.head_polygon),
+    )
+
+
+def test_flipping_twice_is_the_identity(moments: list[Moment]) -> None:
     for moment in moments[:6]:
-        once = flip(moment.labels, order)
-        twice = flip(once, order)
-        np.testing.assert_array_equal(
-            twice.keypoints.keypoints_xy, moment.labels.keypoints.keypoints_xy
-        )
-        np.testing.assert_array_equal(
-            twice.keypoints.visibility, moment.labels.keypoints.visibility
-        )
-        np.testing.assert_array_equal(twice.mask, moment.labels.mask)
+        labels = moment.labels
+        twice = _flipped(_flipped(labels))
+        for one, other in (
+            (twice.keypoints.keypoints_xy, labels.keypoints.keypoints_xy),
+            (twice.keypoints.visibility, labels.keypoints.visibility),
+            (twice.mask, labels.mask),
+            (twice.infant_xyxy, labels.infant_xyxy),
+            (twice.head_xyxy, labels.head_xyxy),
+            (twice.head_polygon, labels.head_polygon),
+        ):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_flipped_labels_are_those_of_the_flipped_picture(moments: list[Moment]) -> None:
+    """Coordinates are of pixel centres: width - 1 - x, no half pixel to either side."""
+    heads = 0
+    for moment in moments[:6]:
+        light, labels = moment.rendered.light, moment.labels
+        mirrored, once = light[:, ::-1], _flipped(moment.labels)
         assert once.infant_xyxy is not None
         np.testing.assert_array_equal(once.infant_xyxy, mask_box(once.mask))
+        np.testing.assert_array_equal(
+            once.head_xyxy, polygon_box(once.head_polygon, moment.camera.size_wh)
+        )
+        for before, after in (
+            (labels.infant_xyxy, once.infant_xyxy),
+            (labels.head_xyxy, once.head_xyxy),
+        ):
+            if before is not None and after is not None:
+                np.testing.assert_array_equal(_cut(mirrored, after), _cut(light, before)[:, ::-1])
+        heads += labels.head_xyxy is not None
+    assert heads > 3
+
+
+def _cut(picture: np.ndarray, box_xyxy: np.ndarray) -> np.ndarray:
+    x1, y1, x2, y2 = box_xyxy.astype(int)
+    return picture[y1 : y2 + 1, x1 : x2 + 1]
 
 
 @pytest.fixture(scope="module")
@@ -162,8 +215,20 @@ def test_an_open_posture_shows_most_points(frontal: Moment) -> None:
     assert len(hidden) <= 2, hidden
 
 
-def test_cameras_tilt_up_to_their_limit_and_keep_the_infant_in_view(moments: list[Moment]) -> None:
+def test_cameras_tilt_up_to_their_limit(moments: list[Moment]) -> None:
     tilts = [moment.camera.tilt_deg for moment in moments]
     assert max(tilts) <= MAX_TILT_DEG + 1e-6
     assert max(tilts) > 25
     assert min(tilts) < 12
+
+
+def test_cameras_keep_the_infant_in_view(moments: list[Moment]) -> None:
+    """Whole in most pictures, most of it in all: 0.71 of the vertices where it was least."""
+    shares = []
+    for moment in moments:
+        _, posed = _parts(moment)
+        pixels = _pinhole(posed.vertices.astype(np.float64), moment.camera)
+        inside = (pixels >= -0.5).all(1) & (pixels < np.array(moment.camera.size_wh) - 0.5).all(1)
+        shares.append(inside.mean())
+    assert min(shares) > 0.6
+    assert np.mean(np.array(shares) == 1) > 0.75
