@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 DEMO := demo-output
 
-.PHONY: demo test check lint types contracts format clean
+.PHONY: demo detector test check lint types contracts format clean
 
 # Each stamp stands for a set of packages; it is made anew when the pins change.
 $(VENV)/.python:
@@ -19,17 +19,25 @@ $(VENV)/.models: $(VENV)/.python pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.models
-	$(PIP) --editable '.[cpu,train,synthetic,dev]'
+	$(PIP) --editable '.[cpu,train,synthetic,detector,dev]'
 	touch $@
 
+# Ultralytics asks for opencv-python, which would overwrite the headless build: it goes in by itself,
+# and last, since pip grumbles about it whenever it installs something else.
+$(VENV)/.detector: $(VENV)/.dev
+	$(PIP) --no-deps ultralytics ultralytics-thop torchvision
+	touch $@
+
+detector: $(VENV)/.detector
+
 demo: $(VENV)/.models
-	$(BIN)/aggpose model list
 	mkdir -p $(DEMO)
-	$(BIN)/aggpose model export --random-weights aggpose-t --out $(DEMO)/aggpose-t-untrained.onnx
-	$(BIN)/aggpose model inspect $(DEMO)/aggpose-t-untrained.onnx
-	$(BIN)/aggpose model bench $(DEMO)/aggpose-t-untrained.onnx --seconds 1
-	$(BIN)/aggpose synth sheet --seed 1 --out $(DEMO)/synthetic-infants.png
-	@echo "The exported (untrained) model and a sheet of synthetic infants are in $(DEMO)/."
+	$(BIN)/aggpose model export aggpose-t-infant21.pt --out $(DEMO)/aggpose-t-infant21.onnx
+	$(BIN)/aggpose model inspect $(DEMO)/aggpose-t-infant21.onnx
+	$(BIN)/aggpose model bench $(DEMO)/aggpose-t-infant21.onnx --seconds 1
+	$(BIN)/aggpose synth images --count 40 --seed 2 --split test --out $(DEMO)/infants
+	$(BIN)/aggpose evaluate $(DEMO)/aggpose-t-infant21.onnx $(DEMO)/infants --turn four-way --out $(DEMO)/evaluation
+	@echo "The model, 40 synthetic infants and what it made of them (worst.png) are in $(DEMO)/."
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -41,8 +49,11 @@ types: $(VENV)/.dev
 contracts: $(VENV)/.dev
 	$(BIN)/lint-imports --no-cache
 
-test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+# Two processes: together with the rooms before it, training AggPose ended in a segmentation fault
+# that neither a debugger nor any smaller set of tests has shown yet.
+test: $(VENV)/.detector
+	$(BIN)/python -m pytest --ignore=tests/unit/training/pose
+	$(BIN)/python -m pytest tests/unit/training/pose
 
 check: lint types contracts test
 

@@ -19,6 +19,7 @@ MODEL_COMMANDS = {
         "model.network.commands:convert",
         "Turn a checkpoint of the authors' into one of ours.",
     ),
+    "compact": ("model.network.commands:compact", "Halve the size of a checkpoint."),
     "export": ("model.export.commands:export", "Write a checkpoint as a verified ONNX model."),
     "inspect": ("model.runtime.commands:inspect", "Show what an ONNX model says of itself."),
     "bench": ("model.runtime.commands:bench", "Time an ONNX model on this machine."),
@@ -31,14 +32,34 @@ SYNTH_COMMANDS = {
     "stats": ("model.synthetic.commands:stats_command", "Say what a folder of pictures holds."),
 }
 
+DATA_COMMANDS = {
+    "check": ("model.training.data.commands:check", "Say what is wrong with a data set."),
+    "mask-heads": ("model.training.data.commands:mask_heads", "Copy a data set, heads covered."),
+}
+
+TRAIN_COMMANDS = {
+    "pose": ("model.training.pose.commands:train", "Train AggPose by a recipe (the default)."),
+    "detector": ("model.training.detector.commands:train", "Train the detector."),
+}
+
+EVALUATE_COMMANDS = {
+    "pose": (
+        "model.training.evaluation.commands:evaluate",
+        "How near a pose model's keypoints are to their labels (the default).",
+    ),
+    "detector": ("model.training.detector.commands:evaluate", "What a detector finds and misses."),
+}
+
 EXTRA_OF_PACKAGE = {
     "av": "synthetic",
-    "matplotlib": "synthetic",
+    "matplotlib": "train",
     "numba": "synthetic",
     "onnx": "train",
     "onnxruntime": "cpu",
     "openvino": "cpu",
+    "pycocotools": "train",
     "scipy": "synthetic",
+    "tensorboardX": "train",
     "torch": "train",
 }
 
@@ -46,12 +67,23 @@ EXTRA_OF_PACKAGE = {
 class LazyGroup(click.Group):
     """A group that knows its commands by name and imports each when it is called.
 
-    `lazy` maps a word to `module:attribute` and one line of help.
+    `lazy` maps a word to `module:attribute` and one line of help. Where there is a `default`, it
+    is meant when the first argument is none of the words.
     """
 
-    def __init__(self, name: str, lazy: dict[str, tuple[str, str]], help_text: str) -> None:
+    def __init__(
+        self, name: str, lazy: dict[str, tuple[str, str]], help_text: str, default: str = ""
+    ) -> None:
         super().__init__(name, help=help_text, context_settings={"help_option_names": _HELP})
         self._lazy = lazy
+        self._default = default
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the default's word in front where none stands."""
+        words = {*self.list_commands(ctx), *_HELP}
+        if self._default and args and args[0] not in words:
+            args = [self._default, *args]
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The words that may follow, in the order of the work."""
@@ -80,6 +112,9 @@ _HELP = ["-h", "--help"]
 app = LazyGroup("aggpose", {}, "Infant pose from clinical video: AggPose as a service.")
 app.add_command(LazyGroup("model", MODEL_COMMANDS, "Make, check and time models."))
 app.add_command(LazyGroup("synth", SYNTH_COMMANDS, "Make labelled synthetic infants."))
+app.add_command(LazyGroup("data", DATA_COMMANDS, "Check labelled pictures, cover their heads."))
+app.add_command(LazyGroup("train", TRAIN_COMMANDS, "Train models on labelled pictures.", "pose"))
+app.add_command(LazyGroup("evaluate", EVALUATE_COMMANDS, "Judge models by labels.", "pose"))
 click.version_option(metadata.version("aggpose-service"), prog_name="aggpose")(app)
 
 

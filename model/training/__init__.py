@@ -1,1 +1,1 @@
-"""Data sets, augmentation, the trainer and the paper's recipe. Not built yet."""
+"""Data sets, training, evaluation: what makes the models that ship."""

@@ -1,0 +1,1 @@
+"""Folders of labelled pictures: reading, checking, and covering heads before publishing."""

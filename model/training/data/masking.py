@@ -1,0 +1,161 @@
+"""A copy of a data set in which every head is covered, to be published."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from model.spec.errors import DatasetError, OutputError
+from model.spec.files import written_aside
+from model.spec.head_mask import cover, head_region, region_mask
+from model.spec.progress import Progress
+from model.training.data.folder import Instance, LabelledFolder, Picture
+from model.training.data.pictures import read_picture
+
+JPEG_QUALITY = 95
+_TRACES = ("coco_url", "flickr_url", "date_captured")
+"""Fields of COCO's pictures that lead back to the picture without a cover."""
+
+
+@dataclass(frozen=True)
+class Masked:
+    """What was done.
+
+    Attributes:
+        pictures: How many were written.
+        heads: How many covers lie over heads that were found.
+        unplaced: Names of pictures, once for each infant whose head could not be placed: the
+            upper half of its box is covered.
+        boxes: How many crowds and people without keypoints are covered whole.
+    """
+
+    pictures: int
+    heads: int
+    unplaced: tuple[str, ...]
+    boxes: int
+
+
+def mask_folder(folder: LabelledFolder, out: Path, *, images: Path | None = None) -> Masked:
+    """Write a data set anew with its heads covered; labels and names stay, metadata goes.
+
+    Everything is made in a hidden folder beside `out` that takes its place at the end.
+
+    Args:
+        folder: What was read, without problems.
+        out: A folder that is empty or not there yet.
+        images: Where the pictures were said to be, if that is not the data set itself.
+
+    Raises:
+        DatasetError: A picture cannot be read, or is not as its labels say.
+        OutputError: `out` holds something, lies in the data set, or cannot be written.
+    """
+    root = folder.file.parent
+    root = root.parent if root.name == "annotations" else root
+    if out.resolve().is_relative_to(root.resolve()):
+        raise OutputError(f"{out}: expected a folder outside the data set {root}")
+    aside = out.with_name(f".{out.name}.part")
+    try:
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise OutputError(
+                f"{out}: expected a new or empty folder, got one that holds something"
+            )
+        if aside.exists():
+            raise OutputError(f"{aside}: left by a run that was ended; delete it, then run again")
+        aside.mkdir(parents=True)
+        try:
+            done = _write(folder, aside, root=root if images is None else images, images=images)
+            aside.replace(out)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+    except OSError as error:
+        raise OutputError(f"{out}: cannot be written: {error.strerror or error}") from error
+    return done
+
+
+def _write(folder: LabelledFolder, out: Path, *, root: Path, images: Path | None) -> Masked:
+    of_picture: dict[int, list[Instance]] = {}
+    for one in folder.instances:
+        of_picture.setdefault(one.picture.id, []).append(one)
+    heads, boxes = 0, 0
+    unplaced: list[str] = []
+    with Progress(len(folder.pictures), "pictures") as progress:
+        for picture in folder.pictures:
+            pixels = read_picture(picture)
+            regions, missing = head_regions(folder, picture, of_picture.get(picture.id, []))
+            heads += len(regions)
+            unplaced += [picture.path.name] * len(missing)
+            others = (folder.unlabelled, folder.crowds)
+            whole = [_corners(box) for boxes_of in others for box in boxes_of.get(picture.id, [])]
+            boxes += len(whole)
+            for region in (*regions, *missing, *whole):
+                pixels = cover(pixels, region)
+            inside = picture.path.relative_to(root)
+            _write_picture(out / ("" if images is None else "images") / inside, pixels)
+            progress.step()
+    base = folder.file.parent
+    labels = out / ("annotations" if base.name == "annotations" else "") / folder.file.name
+    labels.parent.mkdir(parents=True, exist_ok=True)
+    content = json.loads(folder.file.read_bytes())
+    for row in content["images"]:
+        for trace in _TRACES:
+            row.pop(trace, None)
+    with written_aside(labels) as path:
+        path.write_text(json.dumps(content), encoding="utf-8")
+    return Masked(len(folder.pictures), heads, tuple(unplaced), boxes)
+
+
+def head_regions(
+    folder: LabelledFolder, picture: Picture, instances: list[Instance]
+) -> tuple[list[NDArray[np.float32]], list[NDArray[np.float32]]]:
+    """What to cover in a picture.
+
+    Returns:
+        Polygons float32 (P, 2) px of all heads, labelled or judged from keypoints; and, for each
+        infant whose head cannot be placed, of the upper half of its box.
+    """
+    labelled = list(folder.head_polygons.get(picture.id, ()))
+    found, missing = list(labelled), []
+    for one in instances:
+        points = one.labels.keypoints_xy[0]
+        own = points[list(folder.skeleton.head)]
+        if _held(own[np.isfinite(own).all(1)], labelled, picture):
+            continue
+        region = head_region(points, folder.skeleton, one.box_xyxy)
+        if region is None:
+            x1, y1, x2, y2 = one.box_xyxy.tolist()
+            missing.append(_corners(np.array([x1, y1, x2, (y1 + y2) / 2], np.float32)))
+        else:
+            found.append(region)
+    return found, missing
+
+
+def _held(
+    points: NDArray[np.float32], polygons: list[NDArray[np.float32]], picture: Picture
+) -> bool:
+    """Whether one of the polygons holds all the points, of which there is one at least."""
+    if not len(points):
+        return False
+    width, height = picture.size_wh
+    xs, ys = np.rint(points).astype(int).clip(0, (width - 1, height - 1)).T
+    return any(region_mask(polygon, picture.size_wh)[ys, xs].all() for polygon in polygons)
+
+
+def _corners(box_xyxy: NDArray[np.float32]) -> NDArray[np.float32]:
+    x1, y1, x2, y2 = box_xyxy.tolist()
+    return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], np.float32)
+
+
+def _write_picture(path: Path, pixels: NDArray[np.uint8]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        fits, data = cv2.imencode(path.suffix, pixels, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    except cv2.error:
+        fits = False
+    if not fits:
+        raise DatasetError(f"{path.name}: expected a name ending in .jpg or .png")
+    with written_aside(path) as aside:
+        aside.write_bytes(data.tobytes())

@@ -1,0 +1,86 @@
+"""Reading the pictures of a data set, strictly: whole, of the labelled size, not turned."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from model.spec.errors import DatasetError
+from model.training.data.folder import Picture
+
+
+def read_rgb(picture: Picture, *, halved: bool = False) -> NDArray[np.uint8]:
+    """The pixels of a picture, uint8 (H, W, 3) RGB.
+
+    Args:
+        picture: Of a data set.
+        halved: Decode a JPEG at half its size, rounded up, which is quicker and aliases less; its
+            pixel centre i then lies at 2 i + 0.5 of the picture.
+
+    Raises:
+        DatasetError: It cannot be read, is cut short, has another size than the labels say, or
+            would be turned by its EXIF orientation.
+    """
+    return np.ascontiguousarray(read_picture(picture, halved=halved)[..., ::-1])
+
+
+def read_picture(picture: Picture, *, halved: bool = False) -> NDArray[np.uint8]:
+    """The same, BGR as OpenCV has it."""
+    return decode_picture(read_bytes(picture.path), picture, halved=halved)
+
+
+def read_bytes(path: Path) -> bytes:
+    """A picture's file.
+
+    Raises:
+        DatasetError: It cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DatasetError(f"{path.name}: cannot be read: {error.strerror or error}") from error
+
+
+def decode_picture(data: bytes, picture: Picture, *, halved: bool = False) -> NDArray[np.uint8]:
+    """As `read_picture`, from the file's bytes."""
+    name = picture.path.name
+    if _cut_short(data):
+        raise DatasetError(f"{name}: expected a whole picture, got one that is cut short")
+    colour = cv2.IMREAD_REDUCED_COLOR_2 if halved else cv2.IMREAD_COLOR
+    stored = _decode(data, colour | cv2.IMREAD_IGNORE_ORIENTATION)
+    if stored is None:
+        raise DatasetError(f"{name}: expected a picture, got a file that cannot be decoded")
+    if b"Exif" in data or b"eXIf" in data:
+        turned = _decode(data, colour)
+        if turned is None or turned.shape != stored.shape or (turned != stored).any():
+            raise DatasetError(
+                f"{name}: expected a picture stored upright, got one that its EXIF orientation "
+                f"turns: labels may mean either; turn the pixels and drop the mark"
+            )
+    height, width = stored.shape[:2]
+    expected = tuple(-(-side // 2) for side in picture.size_wh) if halved else picture.size_wh
+    if (width, height) != expected:
+        raise DatasetError(
+            f"{name}: expected {expected[0]}x{expected[1]} as the labels say"
+            f"{' (halved)' if halved else ''}, got {width}x{height}"
+        )
+    return stored
+
+
+def _decode(data: bytes, flags: int) -> NDArray[np.uint8] | None:
+    if not data:
+        return None
+    try:
+        found = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:
+        return None  # what cannot be decoded, such as a header of impossible size
+    return None if found is None else np.asarray(found, np.uint8)
+
+
+def _cut_short(data: bytes) -> bool:
+    """Whether a JPEG or PNG ends before its end mark: decoders fill the rest in silently."""
+    if data.startswith(b"\xff\xd8"):
+        # A thumbnail in the header has its own end mark, before the last scan begins.
+        return data.rfind(b"\xff\xd9") <= data.rfind(b"\xff\xda")
+    return data.startswith(b"\x89PNG") and b"IEND" not in data[-64:]

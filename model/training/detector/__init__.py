@@ -1,0 +1,1 @@
+"""The detector of infants and heads: its training, export and evaluation."""

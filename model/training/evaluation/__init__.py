@@ -1,0 +1,1 @@
+"""How good a pose model is, in the numbers of the field."""

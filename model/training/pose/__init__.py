@@ -1,0 +1,1 @@
+"""Training AggPose: augmentation, loss, trainer, and the stages of a recipe."""

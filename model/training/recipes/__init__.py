@@ -1,0 +1,1 @@
+"""Recipes as files: what to train, on what, for how long."""

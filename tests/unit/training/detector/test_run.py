@@ -1,0 +1,56 @@
+"""A run's folder remembers what it is about, and is nobody else's."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from model.spec.errors import OutputError, TrainingError
+from model.training.data.folder import read_folder
+from model.training.detector.run import (
+    RunSettings,
+    gate_pictures_of,
+    lay_out_data,
+    provenance_of,
+    read_run,
+    start_run,
+)
+
+SETTINGS = RunSettings("data", "val", "yolo26n", 320, 16, None, 40.0, 0)
+
+
+def test_settings_come_back(tmp_path: Path) -> None:
+    start_run(tmp_path / "run", SETTINGS)
+    assert read_run(tmp_path / "run") == SETTINGS
+    with pytest.raises(TrainingError, match="got one with files"):
+        start_run(tmp_path / "run", SETTINGS)
+    (tmp_path / "run" / "run.json").write_text(json.dumps({"data": "x"}))
+    with pytest.raises(TrainingError, match="damaged"):
+        read_run(tmp_path / "run")
+    with pytest.raises(TrainingError, match="expected a run to go on with, got none"):
+        read_run(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot be made"):
+        start_run(tmp_path / "file" / "run", SETTINGS)
+
+
+def test_data_is_laid_out_once_and_needs_heads(drawn_set: Path, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, data=str(drawn_set), val=str(drawn_set))
+    train, _ = lay_out_data(tmp_path, settings)
+    mark = tmp_path / "data" / "train" / "labels" / "mark"
+    mark.touch()
+    lay_out_data(tmp_path, settings)
+    assert mark.exists()
+    provenance = provenance_of(train, settings, {"a": 0.5}, "recipe")
+    assert provenance.data == "set: 12 pictures, 9 infants"
+    assert provenance.summary == "yolo26n from random weights on 12 labelled pictures"
+    assert [one.shape for one in gate_pictures_of(train)] == [(96, 72, 3), (72, 96, 3)] * 2
+    content = json.loads((drawn_set / "annotations.json").read_text())
+    content["annotations"] = [a for a in content["annotations"] if a["category_id"] == 1]
+    file = tmp_path / "bodies.json"
+    file.write_text(json.dumps(content))
+    (tmp_path / "images").symlink_to(drawn_set / "images")
+    assert not read_folder(file).heads
+    with pytest.raises(TrainingError, match="expected boxes of the category head, got none"):
+        lay_out_data(tmp_path, replace(settings, val=str(file)))
