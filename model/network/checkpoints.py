@@ -65,6 +65,19 @@ def read_torch_file(path: Path) -> dict[str, Any]:
     return content
 
 
+def write_torch_file(content: dict[str, Any], path: Path) -> None:
+    """Write tensors and plain values; aside first, then renamed.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    with written_aside(path) as aside:
+        try:
+            torch.save(content, aside)
+        except RuntimeError as error:  # torch's writer, of a full disk for one
+            raise OutputError(f"{path}: cannot be written: {error}") from error
+
+
 def save_checkpoint(checkpoint: Checkpoint, path: Path, *, compact: bool = False) -> None:
     """Write a network with everything needed to build it again; aside first, then renamed.
 
@@ -91,11 +104,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path, *, compact: bool = False
             for name, tensor in checkpoint.network.state_dict().items()
         },
     }
-    with written_aside(path) as aside:
-        try:
-            torch.save(content, aside)
-        except RuntimeError as error:  # torch's writer, of a full disk for one
-            raise OutputError(f"{path}: cannot be written: {error}") from error
+    write_torch_file(content, path)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

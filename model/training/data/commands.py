@@ -42,7 +42,7 @@ def mask_heads(source: Path, out: Path, images: Path | None) -> None:
     """
     done = mask_folder(read_folder(source, images=images), out, images=images)
     for name in done.unplaced:
-        click.echo(f"{name}: no head could be placed; the upper half of the box is covered")
+        click.echo(f"{name}: no head could be placed; the whole box is covered")
     click.echo(
         f"{out}: {done.pictures} pictures, {done.heads} heads covered, {len(done.unplaced)} "
         f"infants whose head could not be placed, {done.boxes} boxes covered whole"

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from model.spec.errors import DatasetError, OutputError
 from model.spec.files import written_aside
-from model.spec.head_mask import cover, head_region, region_mask
+from model.spec.head_mask import cover
 from model.spec.progress import Progress
-from model.training.data.folder import Instance, LabelledFolder, Picture
+from model.training.data.folder import Instance, LabelledFolder
+from model.training.data.heads import corners, head_regions
 from model.training.data.pictures import read_picture
 
 JPEG_QUALITY = 95
@@ -29,7 +30,7 @@ class Masked:
         pictures: How many were written.
         heads: How many covers lie over heads that were found.
         unplaced: Names of pictures, once for each infant whose head could not be placed: the
-            upper half of its box is covered.
+            whole of its box is covered.
         boxes: How many crowds and people without keypoints are covered whole.
     """
 
@@ -89,7 +90,7 @@ def _write(folder: LabelledFolder, out: Path, *, root: Path, images: Path | None
             heads += len(regions)
             unplaced += [picture.path.name] * len(missing)
             others = (folder.unlabelled, folder.crowds)
-            whole = [_corners(box) for boxes_of in others for box in boxes_of.get(picture.id, [])]
+            whole = [corners(box) for boxes_of in others for box in boxes_of.get(picture.id, [])]
             boxes += len(whole)
             for region in (*regions, *missing, *whole):
                 pixels = cover(pixels, region)
@@ -106,47 +107,6 @@ def _write(folder: LabelledFolder, out: Path, *, root: Path, images: Path | None
     with written_aside(labels) as path:
         path.write_text(json.dumps(content), encoding="utf-8")
     return Masked(len(folder.pictures), heads, tuple(unplaced), boxes)
-
-
-def head_regions(
-    folder: LabelledFolder, picture: Picture, instances: list[Instance]
-) -> tuple[list[NDArray[np.float32]], list[NDArray[np.float32]]]:
-    """What to cover in a picture.
-
-    Returns:
-        Polygons float32 (P, 2) px of all heads, labelled or judged from keypoints; and, for each
-        infant whose head cannot be placed, of the upper half of its box.
-    """
-    labelled = list(folder.head_polygons.get(picture.id, ()))
-    found, missing = list(labelled), []
-    for one in instances:
-        points = one.labels.keypoints_xy[0]
-        own = points[list(folder.skeleton.head)]
-        if _held(own[np.isfinite(own).all(1)], labelled, picture):
-            continue
-        region = head_region(points, folder.skeleton, one.box_xyxy)
-        if region is None:
-            x1, y1, x2, y2 = one.box_xyxy.tolist()
-            missing.append(_corners(np.array([x1, y1, x2, (y1 + y2) / 2], np.float32)))
-        else:
-            found.append(region)
-    return found, missing
-
-
-def _held(
-    points: NDArray[np.float32], polygons: list[NDArray[np.float32]], picture: Picture
-) -> bool:
-    """Whether one of the polygons holds all the points, of which there is one at least."""
-    if not len(points):
-        return False
-    width, height = picture.size_wh
-    xs, ys = np.rint(points).astype(int).clip(0, (width - 1, height - 1)).T
-    return any(region_mask(polygon, picture.size_wh)[ys, xs].all() for polygon in polygons)
-
-
-def _corners(box_xyxy: NDArray[np.float32]) -> NDArray[np.float32]:
-    x1, y1, x2, y2 = box_xyxy.tolist()
-    return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], np.float32)
 
 
 def _write_picture(path: Path, pixels: NDArray[np.uint8]) -> None:

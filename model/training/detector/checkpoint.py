@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
-from model.network.checkpoints import read_torch_file
-from model.spec.errors import CheckpointError, ModelError, OutputError
-from model.spec.files import written_aside
+from model.network.checkpoints import read_torch_file, write_torch_file
+from model.spec.errors import CheckpointError, ModelError
 from model.spec.manifest import Provenance, parse_provenance
 
 FORMAT = "aggpose-detector"
@@ -64,11 +62,7 @@ def save_detector(checkpoint: DetectorCheckpoint, path: Path) -> None:
         "licence": checkpoint.licence,
         "state_dict": dict(checkpoint.state_dict),
     }
-    with written_aside(path) as aside:
-        try:
-            torch.save(content, aside)
-        except RuntimeError as error:  # torch's writer, of a full disk for one
-            raise OutputError(f"{path}: cannot be written: {error}") from error
+    write_torch_file(content, path)
 
 
 def load_detector(path: Path) -> DetectorCheckpoint:

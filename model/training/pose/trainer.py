@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,12 +20,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from model.network.aggpose import AggPose
-from model.network.checkpoints import Checkpoint, read_torch_file, save_checkpoint
+from model.network.checkpoints import Checkpoint, read_torch_file, save_checkpoint, write_torch_file
 from model.network.pixels import normalise
 from model.runtime.engines import Precision
 from model.spec.codec import HeatmapCodec
-from model.spec.errors import DatasetError, OutputError, TrainingError
-from model.spec.files import written_aside
+from model.spec.errors import DatasetError, TrainingError
 from model.spec.manifest import Provenance
 from model.training.data.folder import Instance, LabelledFolder
 from model.training.evaluation.judging import spread
@@ -291,6 +291,7 @@ class Trainer:
         checkpoint = Checkpoint(self.average, provenance, self.settings.licence)
         save_checkpoint(checkpoint, self.settings.out / name)
 
+    @cached_property
     def _identity(self) -> str:
         """What a folder's run must have been begun with to be gone on with."""
         facts = {
@@ -305,7 +306,7 @@ class Trainer:
 
     def _save(self) -> None:
         content = {
-            "identity": self._identity(),
+            "identity": self._identity,
             "step": self.state.step,
             "seconds": self.state.seconds,
             "best_ap": self.state.best_ap,
@@ -315,16 +316,12 @@ class Trainer:
             "optimiser": self.optimiser.state_dict(),
             "scaler": self.scaler.state_dict(),
         }
-        with written_aside(self.settings.out / STATE) as aside:
-            try:
-                torch.save(content, aside)
-            except RuntimeError as error:  # torch's writer, of a full disk for one
-                raise OutputError(f"{self.settings.out}: cannot be written: {error}") from error
+        write_torch_file(content, self.settings.out / STATE)
 
     def _load(self) -> None:
         path = self.settings.out / STATE
         content: dict[str, Any] = read_torch_file(path)
-        if content.get("identity") != self._identity():
+        if content.get("identity") != self._identity:
             raise TrainingError(
                 f"{self.settings.out}: holds a run of another recipe, data, seed, precision or "
                 "number of processes; go on with the same ones, or give another folder"

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from model.spec.geometry import CropFrame
 from model.training.data.folder import LabelledFolder
+from model.training.data.heads import head_regions
 from model.training.evaluation.chart import write_chart
-from model.training.evaluation.heads import CELLS, covered, head_regions
+from model.training.evaluation.covering import CELLS, covered
 from model.training.evaluation.judging import Judgement, judge
 from model.training.evaluation.predictors import Predictor
 from model.training.evaluation.worst_cases import mean_errors, write_worst_cases
@@ -28,16 +29,22 @@ def test_mean_errors() -> None:
     assert mean_errors(errors).tolist() == pytest.approx([0.3, 0.5, 1.0, -1.0])
 
 
-def test_labelled_heads_are_taken_as_they_are(infant: Infant, make_folder: MakeFolder) -> None:
-    folder = make_folder([infant(0, (118.0, 96.0))])
-    polygon = np.array([[100, 40], [130, 40], [115, 70]], np.float32)
-    (one,) = folder.instances
-    box = np.array([3, 4, 13, 24], np.float32)
-    folder = replace(folder, heads={1: (box,)})
-    regions = head_regions(folder, one.picture, [replace(one, head_polygon=polygon)])
-    assert [region.tolist() for region in regions] == [
-        [[3, 4], [13, 4], [13, 24], [3, 24]], polygon.tolist(),
-    ]  # fmt: skip
+def test_a_labelled_head_is_taken_as_it_is_and_covers_only_its_own_infant(
+    infant: Infant, make_folder: MakeFolder
+) -> None:
+    first, second = infant(0, (60.0, 96.0)), infant(0, (180.0, 96.0))
+    folder = make_folder([first, second])
+    x, y = first[[0, 9, 18]].mean(0)
+    polygon = np.array([[x - 30, y - 30], [x + 30, y - 30], [x + 30, y + 30], [x - 30, y + 30]])
+    labelled = polygon.astype(np.float32)
+    folder = replace(folder, head_polygons={1: [labelled]})
+    regions, unplaced = head_regions(folder, folder.pictures[0], list(folder.instances))
+    np.testing.assert_array_equal(regions[0], labelled)
+    assert len(regions) == 2
+    assert not unplaced
+    own = second[[0, 9, 18]]
+    assert (regions[1].min(0) < own.min(0)).all()
+    assert (regions[1].max(0) > own.max(0)).all()
 
 
 @pytest.mark.parametrize("known", ["all", "trunk", "head", "limbs"])
@@ -56,8 +63,8 @@ def test_a_head_that_is_not_labelled_is_guessed_generously(
     (one,) = folder.instances
     crop = np.random.default_rng(0).integers(0, 255, (200, 240, 3), np.uint8)
     frame = CropFrame((119.5, 99.5), 240.0, 0.0, (240, 200))
-    heads = head_regions(folder, one.picture, [one])
-    hidden = covered(crop, frame, heads, np.array([0.0, 0.0, 239.0, 199.0]))
+    heads, unplaced = head_regions(folder, one.picture, [one])
+    hidden = covered(crop, frame, [*heads, *unplaced], np.array([0.0, 0.0, 239.0, 199.0]))
     changed = (hidden != crop).any(-1)
     for share in np.linspace(0, 1, 9):
         x, y = (chin + share * (crown - chin)).round().astype(int)
@@ -73,7 +80,8 @@ def test_the_mosaic_is_coarse_and_covers_what_is_outside_the_box() -> None:
     crop = rng.integers(0, 255, (256, 192, 3), np.uint8)
     frame = CropFrame((200.0, 200.0), 384.0, 30.0, (192, 256))
     middle = frame.to_picture(np.array([96.0, 60.0]))
-    head = middle + 60.0 * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
+    square = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
+    head = (middle + 60.0 * square).astype(np.float32)
     box = np.array([*(middle - 80), *(middle + 80)])
     hidden = covered(crop, frame, [head], box)
     assert len(np.unique(hidden[45:75, 81:111].reshape(-1, 3), axis=0)) <= (CELLS + 1) ** 2
