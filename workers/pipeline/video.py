@@ -90,7 +90,9 @@ class VideoFrame:
 class FrameWindow(Protocol):
     """Consecutive frames; their pictures live until the window is released."""
 
-    frames: tuple[VideoFrame, ...]
+    @property
+    def frames(self) -> tuple[VideoFrame, ...]:
+        """In display order."""
 
     def release(self) -> None:
         """Give the memory back to the decoder; pictures must not be used any more."""
@@ -99,7 +101,9 @@ class FrameWindow(Protocol):
 class FrameSource(Protocol):
     """A video that is being decoded."""
 
-    facts: VideoFacts
+    @property
+    def facts(self) -> VideoFacts:
+        """What the video says of itself."""
 
     def __iter__(self) -> Iterator[FrameWindow]:
         """Windows of B frames in display order, the last one shorter."""
