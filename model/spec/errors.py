@@ -79,6 +79,12 @@ class EngineError(ModelError):
     code = "model.engine"
 
 
+class SequenceError(ModelError):
+    """A stored sequence is malformed, or rows are not those that its header announces."""
+
+    code = "model.sequence"
+
+
 class MissingPackageError(ModelError):
     """An optional package is needed for this, with the way to get it."""
 

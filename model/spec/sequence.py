@@ -4,6 +4,7 @@ Every decoded frame is one row. Missing is NaN here, empty in CSV and null in JS
 that the container does not give is `NO_PTS`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, Self
 
@@ -19,6 +20,21 @@ STATUSES: Final[tuple[Status, ...]] = ("ok", "no_detection", "low_confidence", "
 
 NO_PTS: Final = -(2**63)
 """The presentation time stamp of a frame that has none (FFmpeg's own mark)."""
+
+FILLED: Final = 1
+"""Flag: the keypoint was missing in a gap of at most 0.5 s and stands interpolated here."""
+OUTLIER: Final = 2
+"""Flag: the raw value was judged an outlier and replaced."""
+SWAPPED: Final = 4
+"""Flag: left and right look exchanged here; the value is as it was, unless the series' parameters
+say that it was changed back."""
+ALL_FLAGS: Final = FILLED | OUTLIER | SWAPPED
+
+SCHEMA_VERSION: Final = 1
+"""Of keypoints.json; docs/formats.md says what may be added without raising it."""
+
+Series = Literal["raw", "filtered"]
+SERIES: Final[tuple[Series, ...]] = ("raw", "filtered")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -78,6 +94,46 @@ class Rows:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class FilteredRows:
+    """N frames of the derived series: smoothed, with a mark on every keypoint that is not measured.
+
+    Attributes:
+        rows: As in the raw series, the keypoints filtered.
+        flags: uint8 (N, K), sums of FILLED, OUTLIER and SWAPPED; 0 where only smoothed.
+
+    Raises:
+        ArrayError: Wrong shape or dtype, or a flag that does not exist.
+    """
+
+    rows: Rows
+    flags: NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        sizes = dict(zip("NK", self.rows.scores.shape, strict=True))
+        check_array("flags", self.flags, ("N", "K"), np.uint8, sizes)
+        if (self.flags > ALL_FLAGS).any():
+            raise ArrayError(f"flags: expected 0 to {ALL_FLAGS}, got {self.flags.max()}")
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        return f"FilteredRows({len(self)} frames, {self.flags.shape[1]} keypoints)"
+
+    def __getitem__(self, part: slice) -> Self:
+        """Some of the rows."""
+        return type(self)(self.rows[part], self.flags[part])
+
+    @classmethod
+    def joined(cls, parts: list[Self]) -> Self:
+        """Several blocks as one, in their order; at least one."""
+        return cls(
+            Rows.joined([part.rows for part in parts]),
+            np.concatenate([part.flags for part in parts]),
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Sightings:
     """What the detector saw in the frames that it looked at: all it found, not only the followed.
 
@@ -113,3 +169,102 @@ class Sightings:
         """Several blocks as one, in their order; at least one."""
         columns = zip(*(vars(part).values() for part in parts), strict=True)
         return cls(*(np.concatenate(column) for column in columns))
+
+
+@dataclass(frozen=True)
+class SequenceSkeleton:
+    """Which keypoints a sequence has.
+
+    Attributes:
+        id: As in `infant21`.
+        keypoints: K names in storage order.
+        edges: Pairs of places in `keypoints`, to draw as bones.
+    """
+
+    id: str
+    keypoints: tuple[str, ...]
+    edges: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class ModelIdentity:
+    """Which model file made a sequence.
+
+    Attributes:
+        name: From its manifest, as in `aggpose-t-infant21`.
+        version: From its manifest.
+        file_sha256: Of the file that was loaded.
+        weights_sha256: Over the trained numbers alone; the same after a new export.
+    """
+
+    name: str
+    version: str
+    file_sha256: str
+    weights_sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequenceVideo:
+    """What a sequence says of its video; names that end in `_header` are the container's claims.
+
+    Attributes:
+        container: The demuxer, e.g. `mov`.
+        codec: e.g. `h264`.
+        pixel_format: As coded, e.g. `yuv420p`.
+        bit_depth: Bits a sample, as coded.
+        coded_wh: Width and height of the coded picture in px.
+        displayed_wh: Width and height after rotation, px: boxes and keypoints refer to this.
+        rotation_deg: Counter-clockwise turn that displays the picture upright: 0, 90, 180, 270.
+        time_base: Numerator and denominator of the seconds per unit of pts.
+        frame_rate_header: Mean frames/s; None where none is claimed.
+        duration_s_header: Seconds; None where none are claimed.
+        num_frames_header: Frames; None where none are claimed.
+        variable_frame_rate: Whether the time between frames varies.
+        interlaced: Whether the codec says that pictures are made of fields.
+    """
+
+    container: str
+    codec: str
+    pixel_format: str
+    bit_depth: int
+    coded_wh: tuple[int, int]
+    displayed_wh: tuple[int, int]
+    rotation_deg: int
+    time_base: tuple[int, int]
+    frame_rate_header: float | None
+    duration_s_header: float | None
+    num_frames_header: int | None
+    variable_frame_rate: bool
+    interlaced: bool
+
+
+Parameter = bool | int | float | str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequenceHeader:
+    """Where a sequence comes from: all that keypoints.json says before its rows.
+
+    Two runs with the same settings on the same video give the same header: no job, file name or
+    clock time stands here.
+
+    Attributes:
+        series: `raw` goes with Rows, `filtered` with FilteredRows.
+        skeleton: The keypoints.
+        pose_model: What found the keypoints.
+        detector: What found the infant.
+        engine: What ran both, as in `openvino`.
+        precision: Of their arithmetic, as in `float32`.
+        video: Facts about the video.
+        parameters: Settings of the extraction by name and, in the filtered series, those of the
+            smoothing with them.
+    """
+
+    series: Series
+    skeleton: SequenceSkeleton
+    pose_model: ModelIdentity
+    detector: ModelIdentity
+    engine: str
+    precision: str
+    video: SequenceVideo
+    parameters: Mapping[str, Parameter]
