@@ -4,6 +4,7 @@ Every decoded frame is one row. Missing is NaN here, empty in CSV and null in JS
 that the container does not give is `NO_PTS`.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, Self
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.spec.arrays import check_array
-from model.spec.errors import ArrayError
+from model.spec.errors import ArrayError, SequenceError
 
 Status = Literal["ok", "no_detection", "low_confidence", "decode_error"]
 STATUSES: Final[tuple[Status, ...]] = ("ok", "no_detection", "low_confidence", "decode_error")
@@ -35,6 +36,8 @@ SCHEMA_VERSION: Final = 1
 
 Series = Literal["raw", "filtered"]
 SERIES: Final[tuple[Series, ...]] = ("raw", "filtered")
+
+_NAME: Final = re.compile("[a-z0-9_]+")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -179,11 +182,22 @@ class SequenceSkeleton:
         id: As in `infant21`.
         keypoints: K names in storage order.
         edges: Pairs of places in `keypoints`, to draw as bones.
+
+    Raises:
+        SequenceError: A name that cannot be part of a column's, names that repeat, or an edge to
+            no keypoint.
     """
 
     id: str
     keypoints: tuple[str, ...]
     edges: tuple[tuple[int, int], ...]
+
+    def __post_init__(self) -> None:
+        names = self.keypoints
+        if not names or len({*names}) < len(names) or not all(map(_NAME.fullmatch, names)):
+            raise SequenceError(f"keypoints: expected different names in a-z, 0-9, _, got {names}")
+        if bad := [place for edge in self.edges for place in edge if not 0 <= place < len(names)]:
+            raise SequenceError(f"edges: expected places 0 to {len(names) - 1}, got {bad}")
 
 
 @dataclass(frozen=True)
