@@ -25,3 +25,9 @@ class StateError(PipelineError):
     """An extraction cannot go on from the state that was given: another video or other settings."""
 
     code = "pipeline.state"
+
+
+class SmoothingError(PipelineError):
+    """Settings of the smoothing that cannot be, or a cut-off too high for the film's rate."""
+
+    code = "pipeline.smoothing"
