@@ -1,0 +1,134 @@
+"""The decoding process. `process` starts it; its arguments are its parent's id and descriptors."""
+
+import mmap
+import socket
+import sys
+import time
+from collections import deque
+
+import av
+from av.video.frame import VideoFrame
+
+from workers.pipeline.decoding.container import Recording
+from workers.pipeline.decoding.facts import orientation_of, read_facts
+from workers.pipeline.decoding.frames import Event, events
+from workers.pipeline.decoding.limits import Limits
+from workers.pipeline.decoding.planes import write
+from workers.pipeline.decoding.protocol import (
+    Alive,
+    Channel,
+    End,
+    Facts,
+    Failed,
+    Free,
+    Lost,
+    Ring,
+    Start,
+)
+from workers.pipeline.decoding.sandbox import die_with_parent, restrict
+from workers.pipeline.errors import (
+    DecoderCrashedError,
+    SizeChangedError,
+    TooManyFramesError,
+    VideoError,
+    VideoMemoryError,
+    VideoTooLongError,
+)
+
+
+def main(parent_pid: int, line: int, video: int, memory: int) -> None:
+    """Do what the parent asks, and tell it what goes wrong."""
+    die_with_parent(parent_pid)
+    channel = Channel(socket.socket(fileno=line))
+    try:
+        _serve(channel, video, memory)
+    except VideoError as error:
+        channel.send(Failed(error.code, str(error)))
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # the parent has hung up
+    except MemoryError:
+        channel.send(Failed(VideoMemoryError.code, "decoding needs more memory than is allowed"))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the parent gets to know
+        kind = type(error).__name__
+        channel.send(Failed(DecoderCrashedError.code, f"the decoder failed with {kind}"))
+
+
+def _serve(channel: Channel, video: int, memory: int) -> None:
+    av.logging.set_level(None)
+    start = channel.receive()
+    if not isinstance(start, Start):
+        return
+    limits = Limits.from_json(start.limits)
+    restrict(memory_bytes=limits.decoder_bytes + limits.ring_bytes, cpu_s=limits.decoder_cpu_s)
+    recording = Recording(video)
+    facts = read_facts(recording, limits)
+    channel.send(facts)
+    ring = channel.receive()
+    if isinstance(ring, Ring):
+        with mmap.mmap(memory, ring.slots * ring.slot_bytes) as shared:
+            _Film(channel, facts, limits, ring, shared).send_all(recording)
+
+
+class _Film:
+    """Writes a film's frames into the ring as places get free."""
+
+    def __init__(
+        self, channel: Channel, facts: Facts, limits: Limits, ring: Ring, shared: mmap.mmap
+    ) -> None:
+        self._channel = channel
+        self._facts = facts
+        self._limits = limits
+        self._ring = ring
+        self._shared = shared
+        self._free = deque(range(ring.slots))
+        self._first_s: float | None = None
+        self._sent = 0
+
+    def send_all(self, recording: Recording) -> None:
+        """Every frame, then the end."""
+        for event in events(recording, self._limits, interlaced=self._facts.interlaced):
+            if event is None:
+                self._channel.send(Alive())
+                continue
+            self._sent += 1
+            self._check_length(event)
+            if event.frame is None:
+                self._channel.send(Lost(event.pts))
+                continue
+            self._check_shape(event.frame)
+            slot, size = self._free_slot(), self._ring.slot_bytes
+            placed = write(event.frame, self._shared, slot=slot, slot_bytes=size, pts=event.pts)
+            self._channel.send(placed)
+        self._channel.send(End(time.process_time()))
+
+    def _free_slot(self) -> int:
+        while not self._free:
+            message = self._channel.receive()
+            if not isinstance(message, Free):
+                raise BrokenPipeError
+            self._free.extend(message.slots)
+        return self._free.popleft()
+
+    def _check_length(self, event: Event) -> None:
+        if self._sent > self._limits.frames:
+            raise TooManyFramesError(f"expected at most {self._limits.frames} frames, got more")
+        if event.pts is None:
+            return
+        time_s = event.pts * self._facts.time_base[0] / self._facts.time_base[1]
+        if self._first_s is None:
+            self._first_s = time_s
+        if time_s - self._first_s > self._limits.duration_s:
+            raise VideoTooLongError(f"expected at most {self._limits.duration_s:g} s, got more")
+
+    def _check_shape(self, frame: VideoFrame) -> None:
+        expected = (tuple(self._facts.coded_wh), self._facts.rotation_deg, self._facts.mirrored)
+        found = ((frame.width, frame.height), *orientation_of(frame))
+        if found != expected:
+            raise SizeChangedError(
+                f"expected frames of {expected[0]} px turned by {expected[1]} degrees throughout, "
+                f"got one of {found[0]} turned by {found[1]}"
+            )
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

@@ -1,0 +1,194 @@
+"""Every frame of a film in the order of display, damaged ones with them, in the child.
+
+A frame counts as damaged where the decoder refuses its packet, flags its picture as faulty, or the
+demuxer flags its packet. Threads make decoding fast, but what they make of a damaged film varies
+from run to run, and they notice less. So a film is decoded with threads until the first damage,
+and from there on anew with one thread: the same rows every time.
+"""
+
+import heapq
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import av
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from workers.pipeline.decoding.container import Recording, open_container, packets
+from workers.pipeline.decoding.limits import Limits
+
+_MOST_THREADS = 8
+_THREADED = ("h264", "hevc", "vp9", "av1", "mjpeg")
+_TAIL = 64
+"""Packets, more than any decoder holds back."""
+_TICK_S = 0.5
+
+
+class Event(NamedTuple):
+    """A frame; `frame` is None where it is damaged, `packet` counts the packet that it came in."""
+
+    packet: object
+    pts: int | None
+    frame: VideoFrame | None
+
+
+class _DamageError(Exception):
+    """Something is wrong with the film."""
+
+
+_Pass = Callable[[Iterator["av.Packet[VideoStream]"], VideoCodecContext], Iterator[Event]]
+
+
+def events(recording: Recording, limits: Limits, *, interlaced: bool) -> Iterator[Event | None]:
+    """All frames; None is a sign of life while frames that were given before are passed over.
+
+    Fields of interlaced films may lie in packets of their own: those give no frames, and that is
+    no damage. One thread decodes them.
+    """
+    last = None
+    if not interlaced:
+        try:
+            for event in _decoded(recording, limits, _fast):
+                yield event
+                last = event.packet
+        except _DamageError:
+            pass
+        else:
+            return
+    yield from _behind(last, _decoded(recording, limits, _careful))
+
+
+def _decoded(recording: Recording, limits: Limits, decode: _Pass) -> Iterator[Event]:
+    container, stream = open_container(recording)
+    with container:
+        coder = stream.codec_context
+        name = coder.codec.canonical_name
+        threaded = decode is _fast and name in _THREADED
+        coder.thread_type = "AUTO" if threaded else "NONE"
+        coder.thread_count = min(len(os.sched_getaffinity(0)), _MOST_THREADS) if threaded else 1
+        coder.copy_opaque = True
+        coder.options = {
+            "max_pixels": str(limits.pixels),
+            # A faulty JPEG is cut off without a word unless its decoder is told to complain.
+            "err_detect": "explode" if name == "mjpeg" else "bitstream+buffer",
+        }
+        source = packets(container, stream)
+        if container.format.name == "avi" and name in ("h264", "hevc"):
+            yield from _in_order(source, coder, decode)
+        else:
+            yield from decode(source, coder)
+
+
+def _fast(source: Iterator["av.Packet[VideoStream]"], coder: VideoCodecContext) -> Iterator[Event]:
+    """All frames of a film without damage.
+
+    As many frames are held back as the codec reorders: what a damaged one has spoilt before it is
+    displayed itself is not given away.
+
+    Raises:
+        _DamageError: At the first sign of it.
+    """
+    held: deque[Event] = deque()
+    waiting: dict[object, None] = {}
+    for packet in _and_end(source):
+        if packet is not None and packet.is_corrupt:
+            raise _DamageError
+        if packet is not None and not packet.is_discard:
+            waiting[packet.opaque] = None
+            if len(waiting) > _TAIL:
+                del waiting[next(iter(waiting))]
+        try:
+            frames = coder.decode(packet)
+        except av.FFmpegError as error:
+            raise _DamageError from error
+        for frame in frames:
+            if frame.is_corrupt:
+                raise _DamageError
+            waiting.pop(frame.opaque, None)
+            held.append(Event(frame.opaque, frame.pts, frame))
+        while len(held) > coder.reorder_depth:
+            yield held.popleft()
+    if waiting:  # PyAV stops at a fault among the last frames, and does not say so
+        raise _DamageError
+    yield from held
+
+
+def _careful(
+    source: Iterator["av.Packet[VideoStream]"], coder: VideoCodecContext
+) -> Iterator[Event]:
+    """All frames of any film: one thread, so that each fault is known to be its packet's."""
+    lost: dict[object, int | None] = {}
+    faulty: set[object] = set()
+    for packet in _and_end(source):
+        if packet is not None and packet.is_corrupt:
+            faulty.add(packet.opaque)
+        try:
+            frames = coder.decode(packet)
+        except av.FFmpegError:
+            if packet is not None and not packet.is_discard:
+                lost[packet.opaque] = packet.pts
+            continue
+        for frame in frames:
+            lost.pop(frame.opaque, None)
+            yield from _due(lost, frame.pts)
+            damaged = frame.is_corrupt or frame.opaque in faulty
+            faulty.discard(frame.opaque)
+            yield Event(frame.opaque, frame.pts, None if damaged else frame)
+    yield from _due(lost, None)
+
+
+def _due(lost: dict[object, int | None], pts: int | None) -> Iterator[Event]:
+    """Lost frames that are displayed before one with this time stamp; all of them for None."""
+    due = [
+        Event(packet, stamp, None)
+        for packet, stamp in lost.items()
+        if stamp is None or pts is None or stamp <= pts
+    ]
+    for event in due:
+        del lost[event.packet]
+    yield from sorted(due, key=lambda event: (event.pts is not None, event.pts or 0))
+
+
+def _and_end(
+    source: Iterator["av.Packet[VideoStream]"],
+) -> Iterator["av.Packet[VideoStream] | None"]:
+    yield from source
+    yield None
+
+
+def _in_order(
+    source: Iterator["av.Packet[VideoStream]"], coder: VideoCodecContext, decode: _Pass
+) -> Iterator[Event]:
+    """The same frames, with the packets' time stamps in order.
+
+    AVI counts packets in the order of decoding. A decoder hands the counts on to the frames, which
+    are displayed in another order.
+    """
+    stamps: list[int] = []
+
+    def noted() -> Iterator["av.Packet[VideoStream]"]:
+        for packet in source:
+            if packet.pts is not None:
+                heapq.heappush(stamps, packet.pts)
+            yield packet
+
+    for event in decode(noted(), coder):
+        yield event._replace(pts=heapq.heappop(stamps) if stamps else None)
+
+
+def _behind(last: object, all_events: Iterator[Event]) -> Iterator[Event | None]:
+    """What comes after the frame of a certain packet; everything where that is None."""
+    ticked = time.monotonic()
+    found = last is None
+    for event in all_events:
+        if found:
+            yield event
+        elif event.packet == last:
+            found = True
+        elif time.monotonic() - ticked > _TICK_S:
+            ticked = time.monotonic()
+            yield None

@@ -1,0 +1,186 @@
+"""A decoded picture in YUV: crops are cut and turned straight out of the planes."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from model.runtime.letterbox import GREY, Letterbox
+from model.spec.errors import ArrayError
+from model.spec.geometry import CropFrame, Size
+from workers.pipeline.decoding.colour import Colour
+from workers.pipeline.errors import WindowError
+
+Planes = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
+_QUARTERS: Final = (
+    None,
+    cv2.ROTATE_90_COUNTERCLOCKWISE,
+    cv2.ROTATE_180,
+    cv2.ROTATE_90_CLOCKWISE,
+)
+_BEYOND: Final = cv2.BORDER_REPLICATE
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """How a picture is displayed: turned counter-clockwise, then mirrored left to right.
+
+    Attributes:
+        rotation_deg: 0, 90, 180 or 270.
+        mirrored: Whether it is mirrored.
+    """
+
+    rotation_deg: int
+    mirrored: bool = False
+
+    def turned_size(self, size_wh: Size) -> Size:
+        """A displayed size for a coded one, and the other way round."""
+        return size_wh[::-1] if self.rotation_deg % 180 else size_wh
+
+    def to_coded_matrix(self, coded_wh: Size) -> NDArray[np.float64]:
+        """float64 (2, 3): affine map from displayed to coded px."""
+        right, bottom = coded_wh[0] - 1, coded_wh[1] - 1
+        matrix = np.array(
+            {
+                0: [[1, 0, 0], [0, 1, 0]],
+                90: [[0, -1, right], [1, 0, 0]],
+                180: [[-1, 0, right], [0, -1, bottom]],
+                270: [[0, 1, 0], [-1, 0, bottom]],
+            }[self.rotation_deg],
+            np.float64,
+        )
+        if self.mirrored:
+            last = self.turned_size(coded_wh)[0] - 1
+            matrix = _after(matrix, np.array([[-1.0, 0, last], [0, 1, 0]]))
+        return matrix
+
+    def apply(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Turn a coded picture (H, W, C) into a displayed one."""
+        quarter = _QUARTERS[self.rotation_deg // 90]
+        turned = picture if quarter is None else cv2.rotate(picture, quarter)
+        return np.asarray(cv2.flip(turned, 1) if self.mirrored else turned, np.uint8)
+
+
+class YuvPicture:
+    """A picture whose planes lie in shared memory: 8-bit, chroma at half the size.
+
+    Chroma samples lie beside every second pixel, in the middle between two rows, as MPEG has it;
+    those of JPEG lie in the middle of four pixels.
+    """
+
+    def __init__(
+        self, planes: Planes, *, colour: Colour, orientation: Orientation, jpeg_chroma: bool
+    ) -> None:
+        self._planes: Planes | None = planes
+        self._colour = colour
+        self._orientation = orientation
+        height, width = planes[0].shape
+        self._coded_wh: Size = (width, height)
+        self._to_coded = orientation.to_coded_matrix(self._coded_wh)
+        left = -0.25 if jpeg_chroma else 0.0
+        self._to_chroma = np.array([[0.5, 0, left], [0, 0.5, -0.25]])
+
+    @property
+    def displayed_wh(self) -> Size:
+        """Size in px, after rotation."""
+        return self._orientation.turned_size(self._coded_wh)
+
+    @property
+    def planes(self) -> Planes:
+        """Luma and chroma as coded; views of the shared memory.
+
+        Raises:
+            WindowError: The picture's window was released.
+        """
+        if self._planes is None:
+            raise WindowError("expected a picture of a window that is not released yet")
+        return self._planes
+
+    def release(self) -> None:
+        """Forget the planes: their memory is written again."""
+        self._planes = None
+
+    def crop(self, frame: CropFrame) -> NDArray[np.uint8]:
+        """Cut one crop: RGB uint8 (H, W, 3) of the frame's input size, black beyond the picture."""
+        to_coded = _after(self._to_coded, frame.to_picture_matrix)
+        rgb = self._sampled(to_coded, frame.input_wh)
+        _blacken(rgb, to_coded, self._coded_wh)
+        return rgb
+
+    def letterboxed(self, box: Letterbox) -> NDArray[np.uint8]:
+        """The whole picture as a detector takes it: RGB uint8 of the letterbox' input size.
+
+        Raises:
+            ArrayError: The letterbox is for pictures of another size.
+        """
+        if box.picture_wh != self.displayed_wh:
+            raise ArrayError(f"expected a letterbox of {self.displayed_wh}, got {box.picture_wh}")
+        inner_wh = self._orientation.turned_size(box.inner_wh)
+        scale_xy = np.divide(self._coded_wh, inner_wh)
+        to_coded = np.column_stack([np.diag(scale_xy), (scale_xy - 1) / 2])
+        inner = self._orientation.apply(self._sampled(to_coded, inner_wh))
+        framed = np.full((box.input_wh[1], box.input_wh[0], 3), GREY, np.uint8)
+        (left, top), (width, height) = box.left_top, box.inner_wh
+        framed[top : top + height, left : left + width] = inner
+        return framed
+
+    def rgb(self, size_wh: Size | None = None) -> NDArray[np.uint8]:
+        """The whole picture, RGB uint8 (H, W, 3); smaller (by area) where a size is given."""
+        if size_wh is None or size_wh == self.displayed_wh:
+            whole = self._sampled(np.eye(2, 3), self._coded_wh)
+        else:
+            # Where chroma lies between pixels is left aside: it is less than a pixel of these.
+            size = self._orientation.turned_size(size_wh)
+            whole = self._colour.to_rgb(*(_resized(plane, size) for plane in self.planes))
+        return self._orientation.apply(whole)
+
+    def _sampled(self, to_coded: NDArray[np.float64], size_wh: Size) -> NDArray[np.uint8]:
+        """RGB at the places that an affine map gives, bilinear; the border goes on for ever."""
+        y, u, v = self.planes
+        to_chroma = _after(self._to_chroma, to_coded)
+        luma = y if np.array_equal(to_coded, np.eye(2, 3)) else _warped(y, to_coded, size_wh)
+        chroma = (_warped(plane, to_chroma, size_wh) for plane in (u, v))
+        return self._colour.to_rgb(luma, *chroma)
+
+
+def _after(outer: NDArray[np.float64], inner: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The affine map (2, 3) that applies `inner` first."""
+    turn = outer[:, :2] @ inner
+    turn[:, 2] += outer[:, 2]
+    return turn
+
+
+def _warped(
+    plane: NDArray[np.uint8], matrix: NDArray[np.float64], size_wh: Size
+) -> NDArray[np.uint8]:
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    warped = cv2.warpAffine(plane, matrix, size_wh, flags=flags, borderMode=_BEYOND)
+    return np.asarray(warped, np.uint8)
+
+
+def _resized(plane: NDArray[np.uint8], size_wh: Size) -> NDArray[np.uint8]:
+    smaller = size_wh[0] <= plane.shape[1] and size_wh[1] <= plane.shape[0]
+    how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(plane, size_wh, interpolation=how), np.uint8)
+
+
+def _blacken(rgb: NDArray[np.uint8], to_coded: NDArray[np.float64], coded_wh: Size) -> None:
+    """Fade a crop to black where it leaves the picture, within a pixel, as cutting it out does."""
+    height, width = rgb.shape[:2]
+    right, bottom = width - 1, height - 1
+    corners = np.array([[0, 0, 1], [right, 0, 1], [0, bottom, 1], [right, bottom, 1]])
+    reached = corners @ to_coded.T
+    last = np.subtract(coded_wh, 1)
+    if (reached >= 0).all() and (reached <= last).all():
+        return
+    columns = np.arange(width, dtype=np.float32)
+    rows = np.arange(height, dtype=np.float32)[:, None]
+    share = np.ones((height, width), np.float32)
+    for (from_x, from_y, start), end in zip(to_coded.astype(np.float32), last, strict=True):
+        place = from_x * columns + (from_y * rows + start)
+        share *= np.clip(np.minimum(place + 1, end + 1 - place), 0, 1)
+    fading = np.nonzero((share < 1) & (share > 0))
+    rgb[fading] = np.rint(rgb[fading] * share[fading][:, None])
+    rgb[share == 0] = 0
