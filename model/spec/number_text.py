@@ -137,8 +137,9 @@ def _one_float32(value: np.float32) -> bytes:
         text = np.format_float_positional(value, trim="-")
     else:
         text = np.format_float_scientific(value, trim="-", exp_digits=2)
-    # Rounding twice may end at the neighbour; float64's own digits never do.
-    return (text if np.float32(float(text)) == value else repr(float(value))).encode()
+    # A handful of numbers in all float32: rounded twice, their shortest decimal ends at the
+    # neighbour. With ten digits it is too near to the number for that.
+    return (text if np.float32(float(text)) == value else f"{float(value):.9e}").encode()
 
 
 def _grid_decimals(magnitude: NDArray[np.float32]) -> NDArray[np.intp]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from model.spec.sequence import (
     SequenceHeader,
 )
 from model.spec.sequence_text import (
+    ByteStream,
     box_cells,
     boxes_from_xywh,
     flag_cells,
@@ -103,7 +104,7 @@ def _lines(rows: Rows, flags: NDArray[np.uint8] | None) -> bytes:
     return joined([*columns, constant_cells(b"\n", len(rows))])
 
 
-def read_csv(source: Path | BinaryIO) -> tuple[tuple[str, ...], Rows | FilteredRows]:
+def read_csv(source: Path | ByteStream) -> tuple[tuple[str, ...], Rows | FilteredRows]:
     """Read what CsvWriter wrote: exactly, but for `time_s`, which has six decimals there.
 
     Args:
@@ -171,14 +172,16 @@ def _read_lines(layout: _Layout, lines: list[bytes], number: int) -> tuple[Rows,
         texts = [text for fields in table for text in fields[start:stop]]
         return read_values(texts, *kind, where).reshape(len(table), stop - start)
 
+    index, pts, time_s = read(0, 1, _INDEX), read(1, 2, _PTS), read(2, 3, _NUMBER)
+    status = read(3, 4, _STATUS)
     first_flag = len(FRAME_COLUMNS) + 3 * len(layout.keypoints)
     numbers = read(4, first_flag, _NUMBER)
     points = numbers[:, 5:].astype(np.float32).reshape(len(table), len(layout.keypoints), 3)
     rows = Rows(
-        frame_index=read(0, 1, _INDEX)[:, 0],
-        pts=read(1, 2, _PTS)[:, 0],
-        time_s=read(2, 3, _NUMBER)[:, 0],
-        status=read(3, 4, _STATUS)[:, 0],
+        frame_index=index[:, 0],
+        pts=pts[:, 0],
+        time_s=time_s[:, 0],
+        status=status[:, 0],
         box_xyxy=_boxes(numbers[:, :4], table, number),
         box_score=numbers[:, 4].astype(np.float32),
         keypoints_xy=points[..., :2],

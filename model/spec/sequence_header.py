@@ -35,7 +35,7 @@ def read_header(document: Mapping[str, object]) -> SequenceHeader:
         SequenceError: Another schema version, or a field that is missing or of another kind.
     """
     version = document.get("schema_version")
-    if version != SCHEMA_VERSION:
+    if type(version) is not int or version != SCHEMA_VERSION:
         raise SequenceError(f"expected schema_version {SCHEMA_VERSION}, got {version!r:.60}")
     header: SequenceHeader = _read(SequenceHeader, document, "")
     return header

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 from types import NoneType
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ from model.spec.sequence import (
 )
 from model.spec.sequence_header import header_json, read_header
 from model.spec.sequence_text import (
+    ByteStream,
     box_cells,
     boxes_from_xywh,
     flag_cells,
@@ -146,7 +147,7 @@ def _as_null(cells: Cells, missing: NDArray[np.bool_]) -> Cells:
     return cells
 
 
-def read_json(source: Path | BinaryIO) -> tuple[SequenceHeader, Rows | FilteredRows]:
+def read_json(source: Path | ByteStream) -> tuple[SequenceHeader, Rows | FilteredRows]:
     """Read what JsonWriter wrote, exactly, however its white space was changed since.
 
     Fields of the header that are not known are left out: later writers may add some.
@@ -181,7 +182,7 @@ def _parsed(content: bytes) -> Any:  # noqa: ANN401 - JSON holds anything
         return Decimal(text) if is_exact(text.encode()) else float(text)
 
     def constant(name: str) -> None:
-        raise ValueError(f"expected JSON without {name}, got some")
+        raise ValueError(f"expected no {name}, got one")
 
     try:
         # Only widths that must be added exactly have many decimals; see `width_cells`.

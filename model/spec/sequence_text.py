@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, BinaryIO, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,19 @@ Value = TypeVar("Value")
 
 _PIECE = 256
 """Rows that are made into text together: few enough that they stay in the processor's cache."""
+
+
+class ByteStream(Protocol):
+    """A stream of bytes to read from, such as a file or that of `gzip.open`."""
+
+    def read(self, size: int = ..., /) -> bytes:
+        """All that is left, or so many bytes."""
+
+    def readline(self, size: int = ..., /) -> bytes:
+        """Up to the next end of line."""
+
+    def readlines(self, hint: int = ..., /) -> list[bytes]:
+        """Lines of so many bytes together."""
 
 
 def pieces(
@@ -119,8 +132,8 @@ def read_values(
 
 
 def _shown(value: object) -> str:
-    text = value.decode(errors="replace") if isinstance(value, bytes) else repr(value)
-    return repr(text) if not text or len(text) > 60 else text
+    text = repr(value.decode(errors="replace") if isinstance(value, bytes) else value)
+    return text if len(text) <= 60 else f"{text[:60]}..."
 
 
 def within_float32(values: Sequence[object]) -> NDArray[np.float64]:
@@ -166,7 +179,7 @@ def is_exact(width: bytes) -> bool:
     return len(width) > EXACT_DECIMALS and len(width.partition(b".")[2]) >= EXACT_DECIMALS
 
 
-def opened(source: Path | BinaryIO) -> AbstractContextManager[BinaryIO]:
+def opened(source: Path | ByteStream) -> AbstractContextManager[ByteStream]:
     """A file or a stream; only what is opened here is closed.
 
     Raises:
