@@ -12,6 +12,7 @@ from importlib import metadata
 import click
 
 from model.spec.errors import MissingPackageError, ModelError
+from workers.pipeline.errors import PipelineError
 
 MODEL_COMMANDS = {
     "list": ("model.network.commands:list_sizes", "The sizes of AggPose and what they cost."),
@@ -30,6 +31,12 @@ SYNTH_COMMANDS = {
     "film": ("model.synthetic.commands:film_command", "Make a film with its ground truth."),
     "sheet": ("model.synthetic.commands:sheet_command", "Draw samples side by side."),
     "stats": ("model.synthetic.commands:stats_command", "Say what a folder of pictures holds."),
+}
+
+VIDEO_COMMANDS = {
+    "extract": ("workers.pipeline.commands:extract", "Find keypoints in videos, and mask them."),
+    "probe": ("workers.pipeline.commands:probe", "Say what a video says of itself."),
+    "bench": ("workers.pipeline.commands:bench", "Time the extraction of a video."),
 }
 
 DATA_COMMANDS = {
@@ -51,14 +58,14 @@ EVALUATE_COMMANDS = {
 }
 
 EXTRA_OF_PACKAGE = {
-    "av": "synthetic",
+    "av": "cpu",
     "matplotlib": "train",
     "numba": "synthetic",
     "onnx": "train",
     "onnxruntime": "cpu",
     "openvino": "cpu",
     "pycocotools": "train",
-    "scipy": "synthetic",
+    "scipy": "cpu",
     "tensorboardX": "train",
     "torch": "train",
 }
@@ -109,7 +116,7 @@ class LazyGroup(click.Group):
 
 _HELP = ["-h", "--help"]
 
-app = LazyGroup("aggpose", {}, "Infant pose from clinical video: AggPose as a service.")
+app = LazyGroup("aggpose", VIDEO_COMMANDS, "Infant pose from clinical video: AggPose as a service.")
 app.add_command(LazyGroup("model", MODEL_COMMANDS, "Make, check and time models."))
 app.add_command(LazyGroup("synth", SYNTH_COMMANDS, "Make labelled synthetic infants."))
 app.add_command(LazyGroup("data", DATA_COMMANDS, "Check labelled pictures, cover their heads."))
@@ -127,10 +134,10 @@ def main() -> None:
         if package not in EXTRA_OF_PACKAGE:
             raise
         _fail(MissingPackageError.of(package, EXTRA_OF_PACKAGE[package]))
-    except ModelError as error:
+    except (ModelError, PipelineError) as error:
         _fail(error)
 
 
-def _fail(error: ModelError) -> None:
+def _fail(error: ModelError | PipelineError) -> None:
     click.echo(f"aggpose: {error} [{error.code}]", err=True)
     sys.exit(1)

@@ -6,10 +6,13 @@ from typing import Self, TextIO
 
 
 class Progress:
-    """Counts finished things on stderr; on a terminal the line renews itself."""
+    """Counts finished things on stderr; on a terminal the line renews itself.
+
+    `total` is None where nobody knows how many there will be.
+    """
 
     def __init__(
-        self, total: int, unit: str, *, done: int = 0, stream: TextIO | None = None
+        self, total: int | None, unit: str, *, done: int = 0, stream: TextIO | None = None
     ) -> None:
         self._total, self._unit, self._first, self._done = total, unit, done, done
         self._stream = sys.stderr if stream is None else stream
@@ -36,8 +39,9 @@ class Progress:
     def line(self) -> str:
         """The line itself."""
         rate = self.rate
-        text = f"{self._done}/{self._total} {self._unit}, {rate:.1f}/s"
-        if rate > 0 and self._done < self._total:
+        of = "" if self._total is None else f"/{self._total}"
+        text = f"{self._done}{of} {self._unit}, {rate:.1f}/s"
+        if rate > 0 and self._total is not None and self._done < self._total:
             left = round((self._total - self._done) / rate)
             text += f", {left // 3600}:{left // 60 % 60:02d}:{left % 60:02d} left"
         return text

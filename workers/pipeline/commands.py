@@ -1,0 +1,304 @@
+"""`aggpose extract`, `aggpose probe` and `aggpose bench`."""
+
+import json
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from fractions import Fraction
+from pathlib import Path
+from typing import Final, cast, get_args
+
+import click
+
+from model.runtime.detector import Detector
+from model.runtime.engines import (
+    PRECISIONS,
+    EngineName,
+    EngineOptions,
+    Precision,
+    installed_engines,
+    precisions_here,
+)
+from model.runtime.pose import PoseEstimator
+from model.spec.errors import MissingPackageError, ModelError
+from model.spec.head_mask import Style
+from model.spec.progress import Progress
+from model.spec.sequence import Series
+from model.weights import ModelPath
+from workers.pipeline.bench import Cost, bare_decoding, cost_of, drift_px
+from workers.pipeline.decoding.limits import Limits
+from workers.pipeline.decoding.source import probe as probe_video
+from workers.pipeline.errors import CancelledError, PipelineError
+from workers.pipeline.extraction_settings import ExtractionSettings
+from workers.pipeline.mask_plan import MaskSettings
+from workers.pipeline.preview_picture import PreviewSettings
+from workers.pipeline.smoothing import SmoothingSettings
+from workers.pipeline.video_folder import Outcome, Request, VideoFolder
+
+POSE: Final = "aggpose-t-infant21.onnx"
+DETECTOR: Final = "infant-head-detector.onnx"
+FAILED, INTERRUPTED = 1, 130
+"""Exit codes: some video failed; stopped by Ctrl-C (as shells say it)."""
+
+_VIDEO = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("videos", nargs=-1, required=True, type=_VIDEO)
+@click.option(
+    "--out", required=True, type=click.Path(file_okay=False, path_type=Path),
+    help="Each video's results go into a folder of its name in here.",
+)  # fmt: skip
+@click.option("--model", default=POSE, show_default=True, type=ModelPath(), help="Pose model.")
+@click.option("--detector", default=DETECTOR, show_default=True, type=ModelPath())
+@click.option(
+    "--engine", type=click.Choice(list(PRECISIONS)), help="[default: openvino, where installed]"
+)
+@click.option(
+    "--precision", type=click.Choice(get_args(Precision)), default="float32", show_default=True,
+    help="Of the pose model's arithmetic.",
+)  # fmt: skip
+@click.option("--batch-size", type=click.IntRange(1, 256), default=8, show_default=True)
+@click.option("--threads", type=click.IntRange(0, 256), default=0, help="0: the engine's choice.")
+@click.option(
+    "--window", type=click.IntRange(1, ExtractionSettings.MOST_FRAMES), default=16,
+    show_default=True, help="Frames that are worked on together.",
+)  # fmt: skip
+@click.option(
+    "--detect-every", type=click.IntRange(1), help="Frames between detections.  [default: --window]"
+)
+@click.option("--preview/--no-preview", default=True, show_default=True, help="Make a masked film.")
+@click.option(
+    "--cover", type=click.Choice(["mosaic", "solid"]), default="mosaic", show_default=True,
+    help="What lies over heads.",
+)  # fmt: skip
+@click.option(
+    "--series", type=click.Choice(["raw", "filtered", "both"]), default="both", show_default=True
+)
+@click.option("--names", is_flag=True, help="Write keypoints' names into the preview.")
+@click.option(
+    "--cutoff-hz",
+    type=click.FloatRange(0, min_open=True),
+    help="Of the filtered series' low pass.  [default: 6]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON a video.")
+def extract(
+    videos: tuple[Path, ...], out: Path, model: Path, detector: Path, engine: EngineName | None,
+    precision: Precision, batch_size: int, threads: int, window: int, detect_every: int | None,
+    cover: Style, series: str, cutoff_hz: float | None, *, preview: bool, names: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Find an infant's keypoints in VIDEOS, frame by frame.
+
+    OUT/NAME gets keypoints.csv and .json, the same filtered, quality.json and .png, preview.mp4 in
+    which nobody can be recognised, and stills. A call that was stopped goes on when it is given
+    again; a folder that holds just what is asked for is left as it is.
+
+    Exit status: 0 all videos are done; 1 some failed, the others are done; 2 a wrong option;
+    130 stopped by Ctrl-C.
+    """
+    folders = _folders(videos, out)
+    request = Request(
+        extraction=ExtractionSettings(window=window, detect_every=detect_every or window),
+        smoothing=SmoothingSettings(cutoff_hz=cutoff_hz) if cutoff_hz else SmoothingSettings(),
+        series=get_args(Series) if series == "both" else (cast("Series", series),),
+        preview=PreviewSettings(masks=MaskSettings(style=cover), names=names) if preview else None,
+        limits=Limits(),
+    )
+    pose, finder = open_models(
+        model, detector, engine=engine, precision=precision, batch_size=batch_size, threads=threads
+    )
+    with _interrupted() as stopped:
+        work = VideoFolder(pose, finder, request, progress=_progress, cancelled=stopped.is_set)
+        failed = False
+        for video, folder in folders.items():
+            if stopped.is_set():
+                break
+            failed |= not _extracted(work, video, folder, as_json=as_json)
+    if stopped.is_set():
+        sys.exit(INTERRUPTED)
+    if failed:
+        sys.exit(FAILED)
+
+
+def open_models(
+    model: Path, detector: Path, *, engine: EngineName | None, precision: Precision,
+    batch_size: int, threads: int,
+) -> tuple[PoseEstimator, Detector]:  # fmt: skip
+    """Open both models on one engine; the detector in float32 and one picture at a time.
+
+    Raises:
+        MissingPackageError: No engine is installed.
+        ModelError: A model cannot be opened on it.
+    """
+    if engine is None:
+        engines = [name for name in installed_engines() if name in ("openvino", "cpu")]
+        if not engines:
+            raise MissingPackageError.of("onnxruntime", "cpu")
+        engine = engines[0]
+    for_pose = EngineOptions(
+        engine=engine, precision=precision, batch_size=batch_size, threads=threads
+    )
+    for_detector = EngineOptions(engine=engine, batch_size=1, threads=threads)
+    return PoseEstimator.open(model, for_pose), Detector.open(detector, for_detector)
+
+
+def _folders(videos: tuple[Path, ...], out: Path) -> dict[Path, Path]:
+    """Where each video's results go.
+
+    Raises:
+        UsageError: Two would share a folder.
+    """
+    folders = {video: out / video.stem for video in dict.fromkeys(videos)}
+    shared = {folder.name for folder in folders.values()}
+    if len(shared) < len(folders):
+        raise click.UsageError(
+            f"expected videos of different names, got {len(folders)} of {len(shared)} names: "
+            "results lie in folders of these names; extract them into different --out folders"
+        )
+    return folders
+
+
+def _extracted(work: VideoFolder, video: Path, folder: Path, *, as_json: bool) -> bool:
+    """Extract one video and say how it went; whether it is done."""
+    try:
+        outcome = work.fill(video, folder)
+    except CancelledError:
+        _tell({"video": str(video), "state": "stopped"}, as_json=as_json)
+        click.echo("stopped; call again to go on", err=True)
+        return False
+    except (PipelineError, ModelError) as error:
+        facts = {"state": "failed", "code": error.code, "message": str(error)}
+        _tell({"video": str(video), **facts}, as_json=as_json)
+        click.echo(f"aggpose: {video}: {error} [{error.code}]", err=True)
+        return False
+    facts = {"video": str(video), "state": "succeeded", "folder": str(folder), **asdict(outcome)}
+    _tell(facts, as_json=as_json)
+    if not as_json:
+        click.echo(_sentence(video, folder, outcome))
+    return True
+
+
+def _tell(facts: Mapping[str, object], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(facts))
+
+
+def _sentence(video: Path, folder: Path, outcome: Outcome) -> str:
+    parts = [f"{count} {name}" for name, count in outcome.by_status.items() if count]
+    was = " was extracted already" if outcome.was_done else ""
+    return f"{video}{was}: {outcome.frames} frames ({', '.join(parts)}); {folder}"
+
+
+def _progress(unit: str, total: int | None, done: int) -> Progress:
+    return Progress(total, unit, done=done)
+
+
+@contextmanager
+def _interrupted() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C sets, so that a window is finished; the second one kills."""
+    stopped = threading.Event()
+
+    def stop(_signal: int, _frame: object) -> None:
+        if stopped.is_set():
+            raise KeyboardInterrupt
+        stopped.set()
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield stopped
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@click.command()
+@click.argument("video", type=_VIDEO)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of lines.")
+def probe(video: Path, *, as_json: bool) -> None:
+    """Say what VIDEO says of itself: container, codec, size, rotation, frame rate, length."""
+    facts = asdict(probe_video(video))
+    if as_json:
+        click.echo(json.dumps(facts, default=_plain, indent=2))
+        return
+    for name, value in facts.items():
+        shown = " x ".join(map(str, value)) if isinstance(value, tuple) else value
+        click.echo(f"{name:22} {'not said' if shown is None else shown}")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Fraction):
+        return [value.numerator, value.denominator]
+    raise TypeError(f"{type(value).__name__} has no JSON")
+
+
+@click.command()
+@click.argument("video", type=_VIDEO)
+@click.option("--frames", type=click.IntRange(16), default=480, show_default=True)
+@click.option("--model", default=POSE, show_default=True, type=ModelPath(), help="Pose model.")
+@click.option("--detector", default=DETECTOR, show_default=True, type=ModelPath())
+@click.option(
+    "--engine", "engines", multiple=True, type=click.Choice(list(PRECISIONS)),
+    help="May be given more than once.  [default: all installed ones of the CPU]",
+)  # fmt: skip
+@click.option("--threads", type=click.IntRange(0, 256), default=0, help="0: the engine's choice.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+def bench(
+    video: Path, frames: int, model: Path, detector: Path, engines: tuple[EngineName, ...],
+    threads: int, *, as_json: bool,
+) -> None:  # fmt: skip
+    """Time the extraction of VIDEO, stage by stage, on each engine and in each precision.
+
+    Bare decoding and the networks are timed in the same run. Nothing is written. The first
+    run of an engine is not counted.
+    """
+    chosen = engines or tuple(name for name in installed_engines() if name in ("openvino", "cpu"))
+    settings = ExtractionSettings()
+    costs = []
+    for engine in chosen:
+        for precision in precisions_here(engine):
+            pose, finder = open_models(
+                model, detector, engine=engine, precision=precision, batch_size=8, threads=threads
+            )
+            cost_of(video, pose, finder, settings, 2 * settings.window)
+            costs.append(cost_of(video, pose, finder, settings, frames))
+    decoding_s = bare_decoding(video, len(costs[0].rows))
+    report = [_cost_facts(cost, costs[0], decoding_s) for cost in costs]
+    if as_json:
+        click.echo(json.dumps({"frames": len(costs[0].rows), "runs": report}, indent=2))
+        return
+    click.echo(f"{len(costs[0].rows)} frames; bare decoding takes ", nl=False)
+    click.echo(f"{1000 * decoding_s / len(costs[0].rows):.2f} ms of processor time a frame\n")
+    for facts in report:
+        click.echo(_cost_lines(facts))
+
+
+def _cost_facts(cost: Cost, first: Cost, decoding_s: float) -> dict[str, object]:
+    """One row of the report; times in ms of processor time a frame."""
+    each = 1000 / len(cost.rows)
+    stages = {name: round(each * time.cpu_s, 3) for name, time in cost.stages.items()}
+    middle, most = drift_px(cost, first)
+    return {
+        "engine": cost.options.engine,
+        "precision": cost.options.precision,
+        "frames_per_s": round(cost.frames_per_s, 1),
+        "cpu_ms": {"decoder": round(each * cost.decoder_cpu_s, 3), **stages},
+        "cpu_ms_all": round(each * cost.cpu_s, 3),
+        "cpu_ms_beside_networks_and_bare_decoding": round(cost.beside_networks_ms(decoding_s), 3),
+        "over_networks_and_bare_decoding": round(cost.overhead(decoding_s), 3),
+        "keypoints_apart_from_first_px": {"median": round(middle, 3), "95 %": round(most, 3)},
+    }
+
+
+def _cost_lines(facts: dict[str, object]) -> str:
+    lines = [f"{facts['engine']}, {facts['precision']}: {facts['frames_per_s']} frames/s"]
+    for name, value in list(facts.items())[3:]:
+        shown = (
+            ", ".join(f"{key} {number}" for key, number in value.items())
+            if isinstance(value, dict)
+            else value
+        )
+        lines.append(f"  {name.replace('_', ' ')}: {shown}")
+    return "\n".join(lines)
