@@ -144,7 +144,7 @@ class Detector:
             frames.append(Letterbox.of((picture.shape[1], picture.shape[0]), (width, height)))
         framed = [frame.apply(picture) for frame, picture in zip(frames, pictures, strict=True)]
         rows = self.run(np.stack(framed))
-        return [self._detections(of, frame) for of, frame in zip(rows, frames, strict=True)]
+        return [self.in_picture(of, frame) for of, frame in zip(rows, frames, strict=True)]
 
     def run(self, framed: NDArray[np.uint8]) -> NDArray[np.float32]:
         """What the graph gives for at most a batch of letterboxed pictures.
@@ -167,7 +167,16 @@ class Detector:
             raise EngineError(f"{self.options.engine} gave numbers that are not finite: {name}")
         return rows
 
-    def _detections(self, rows: NDArray[np.float32], frame: Letterbox) -> Detections:
+    def in_picture(self, rows: NDArray[np.float32], frame: Letterbox) -> Detections:
+        """Carry what `run` gives for one picture to the picture.
+
+        Args:
+            rows: float32 (M, 6), one of those that `run` gives.
+            frame: How the picture was put into the input.
+
+        Raises:
+            ManifestError: A class that the manifest does not name.
+        """
         order = np.argsort(-rows[:, 4], kind="stable")
         rows = rows[order]
         whole = (rows[:, 2:4] > rows[:, :2]).all(axis=1)  # an untrained head gives others too

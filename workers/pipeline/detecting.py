@@ -1,0 +1,74 @@
+"""One look of the detector at one frame, and what all looks have seen."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from model.runtime.detector import CLASSES, Detections, Detector
+from model.runtime.letterbox import Letterbox
+from model.spec.sequence import Sightings
+from workers.pipeline.errors import PipelineError
+from workers.pipeline.timing import StageClock
+from workers.pipeline.video import VideoFrame
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What the detector saw in one frame.
+
+    Attributes:
+        frame_index: Which frame.
+        time_s: Its time.
+        infants: Detections of infants, best first.
+        heads: Detections of heads, best first.
+    """
+
+    frame_index: int
+    time_s: float
+    infants: Detections
+    heads: Detections
+
+
+def look_at(frame: VideoFrame, detector: Detector, *, min_score: float, clock: StageClock) -> Look:
+    """Run the detector on one frame.
+
+    One frame at a time, whatever the detector's batch: what is seen in a frame must not depend on
+    which frames went with it.
+
+    Args:
+        frame: A frame with a picture.
+        detector: Best opened with a batch of 1.
+        min_score: Detections below are passed over.
+        clock: Counts `letterbox` and `detect`.
+
+    Raises:
+        PipelineError: The frame is damaged.
+        EngineError: The engine gave something that is not a number.
+    """
+    if frame.picture is None:
+        raise PipelineError(f"frame {frame.index}: expected a picture, got a damaged frame")
+    height, width = detector.manifest.input_hw
+    letterbox = Letterbox.of(frame.picture.displayed_wh, (width, height))
+    with clock.stage("letterbox"):
+        framed = frame.picture.letterboxed(letterbox)
+    with clock.stage("detect"):
+        (rows,) = detector.run(framed[None])
+        found = detector.in_picture(rows, letterbox)
+        infants, heads = (found.of(name, min_score=min_score) for name in CLASSES)
+    return Look(frame.index, frame.time_s, infants, heads)
+
+
+def sightings(looks: Sequence[Look]) -> Sightings:
+    """All that was seen, in the looks' order: infants before heads, best first."""
+    seen = [part for look in looks for part in (look.infants, look.heads)]
+    counts = [len(part) for part in seen]
+    looked_at = np.asarray([look.frame_index for look in looks], np.int64)
+    class_ids = np.tile(np.arange(2, dtype=np.uint8), len(looks))
+    return Sightings(
+        looked_at=looked_at,
+        frame_index=np.repeat(looked_at.repeat(2), counts),
+        class_id=np.repeat(class_ids, counts),
+        xyxy=np.concatenate([np.zeros((0, 4), np.float32), *(part.boxes.xyxy for part in seen)]),
+        score=np.concatenate([np.zeros(0, np.float32), *(part.scores for part in seen)]),
+    )

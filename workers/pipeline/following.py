@@ -1,0 +1,128 @@
+"""Following one infant from look to look: which of the boxes is the one that was followed.
+
+The rules, in order:
+
+1. While it is followed, it is the detection that overlaps its last box, from `keep_score` on; of
+   those that overlap it about as much as the best the best scored. A detection that lies rather
+   where another infant was seen is that other infant, however well it scores.
+2. Where no detection is, the infant is missed, and its last box stays what it is compared with:
+   it is taken up again at the same place first, from `start_score` on.
+3. `elsewhere_after_s` after it was last seen it may be another place (the camera was moved): the
+   detection with the best score for its size is taken, but never one that is known as another.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.runtime.detector import Detections
+from workers.pipeline.detecting import Look
+from workers.pipeline.extraction_settings import ExtractionSettings
+
+_ABOUT_AS_MUCH = 0.1
+"""Overlaps (IoU) that differ by less are alike: then the detector's score decides."""
+_MOST_OTHERS = 8
+"""So many others are remembered, those that were seen last."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """An infant's box in one frame.
+
+    Attributes:
+        frame_index: Which frame.
+        time_s: Its time.
+        xyxy: The box in px of the displayed picture.
+        score: The detector's.
+    """
+
+    frame_index: int
+    time_s: float
+    xyxy: tuple[float, float, float, float]
+    score: float
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What is remembered from look to look.
+
+    Attributes:
+        looked_at: The last frame that was looked at; -1 before the first.
+        followed: Where the followed infant was last seen; None before it was found.
+        others: Where each other infant was last seen.
+    """
+
+    looked_at: int = -1
+    followed: Sight | None = None
+    others: tuple[Sight, ...] = ()
+
+    @property
+    def in_sight(self) -> Sight | None:
+        """The followed infant in the last look; None where it was missed there."""
+        seen = self.followed is not None and self.followed.frame_index == self.looked_at
+        return self.followed if seen else None
+
+    def after(self, look: Look, settings: ExtractionSettings) -> "Memory":
+        """What is remembered after one more look."""
+        found = look.infants
+        chosen = self._chosen(look, settings)
+        left = np.arange(len(found)) != chosen
+        followed = self.followed if chosen is None else _sight(look, chosen)
+        others, free = [], left & (found.scores >= settings.keep_score)
+        for other in self.others:
+            overlap = np.where(free, iou([other], found)[0], 0.0)
+            best = int(overlap.argmax()) if len(overlap) else 0
+            again = len(overlap) > 0 and overlap[best] >= settings.min_overlap
+            others.append(_sight(look, best) if again else other)
+            free[overlap >= settings.min_overlap] = False
+        if chosen is not None and followed is not None:  # else one of these could be the followed
+            near = iou([followed], found)[0] >= settings.min_overlap
+            new = free & ~near & (found.scores >= settings.start_score)
+            others += [_sight(look, int(i)) for i in np.flatnonzero(new)]
+        others.sort(key=lambda sight: sight.frame_index)
+        return Memory(look.frame_index, followed, tuple(others[-_MOST_OTHERS:]))
+
+    def _chosen(self, look: Look, settings: ExtractionSettings) -> int | None:
+        """Which detection is the followed infant."""
+        found = look.infants
+        others = iou(self.others, found).max(axis=0, initial=0.0)
+        if self.followed is None:
+            return _best_for_its_size(found, found.scores >= settings.start_score)
+        least = settings.start_score if self.in_sight is None else settings.keep_score
+        overlap = iou([self.followed], found)[0]
+        same = (overlap >= settings.min_overlap) & (overlap > others) & (found.scores >= least)
+        if same.any():
+            alike = same & (overlap > overlap[same].max() - _ABOUT_AS_MUCH)
+            return int(np.where(alike, found.scores, -1.0).argmax())
+        gone_s = look.time_s - self.followed.time_s
+        if self.in_sight is not None or gone_s < settings.elsewhere_after_s:
+            return None
+        strange = (found.scores >= settings.start_score) & (others < settings.min_overlap)
+        return _best_for_its_size(found, strange)
+
+
+def _best_for_its_size(found: Detections, eligible: NDArray[np.bool_]) -> int | None:
+    """The detection of the greatest score times side: films are of the infant in front."""
+    if not eligible.any():
+        return None
+    sides = np.sqrt(np.prod(found.boxes.xywh[:, 2:].astype(np.float64), axis=1))
+    return int(np.where(eligible, found.scores * sides, -1.0).argmax())
+
+
+def _sight(look: Look, i: int) -> Sight:
+    x1, y1, x2, y2 = look.infants.boxes.xyxy[i].tolist()
+    score = float(look.infants.scores[i])
+    return Sight(look.frame_index, look.time_s, (x1, y1, x2, y2), score)
+
+
+def iou(sights: Sequence[Sight], found: Detections) -> NDArray[np.float64]:
+    """Intersection over union, float64 (sights, detections); boxes of w px are w wide."""
+    ours = np.array([sight.xyxy for sight in sights], np.float64).reshape(-1, 1, 4)
+    theirs = found.boxes.xyxy.astype(np.float64)[None]
+    least = np.maximum(ours[..., :2], theirs[..., :2])
+    most = np.minimum(ours[..., 2:], theirs[..., 2:])
+    inner = np.prod((most - least + 1).clip(min=0), axis=-1)
+    sizes = [np.prod(boxes[..., 2:] - boxes[..., :2] + 1, axis=-1) for boxes in (ours, theirs)]
+    return np.asarray(inner / (sizes[0] + sizes[1] - inner))

@@ -1,0 +1,100 @@
+"""What an extraction must know to go on at a window's end, as a small JSON value."""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from model.runtime.engines import EngineOptions
+from model.spec.onnx_file import ModelFile
+from workers.pipeline.errors import StateError
+from workers.pipeline.following import Memory
+from workers.pipeline.posture import Posture
+
+Plain = str | int | float | bool | None
+Facts = dict[str, dict[str, Plain]]
+"""What an extraction is made of: `video`, `settings`, `pose` and `detector`, each by name."""
+
+
+@dataclass(frozen=True)
+class ExtractionState:
+    """The end of a window.
+
+    Attributes:
+        schema_version: Of this value.
+        next_frame: The first frame that was not extracted yet.
+        memory: Which infant is followed, and where others are.
+        posture: How it lies; None where that must be found out.
+        made_of: The video, settings and models that this belongs to.
+    """
+
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid", strict=True)
+
+    schema_version: Literal[1]
+    next_frame: int
+    memory: Memory
+    posture: Posture | None
+    made_of: Facts
+
+    @classmethod
+    def at_start(cls, made_of: Facts) -> Self:
+        """Before the first frame."""
+        return cls(1, 0, Memory(), None, made_of)
+
+    def to_json(self) -> str:
+        """One line of JSON; numbers read back exactly."""
+        return json.dumps(asdict(self), allow_nan=False, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Read a state.
+
+        Raises:
+            StateError: It is none, or of another version.
+        """
+        try:
+            return TypeAdapter(cls).validate_json(text)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"]) or "all of it"
+            raise StateError(
+                f"expected the state of an extraction, got one with a wrong {where}: {first['msg']}"
+            ) from error
+
+    def check_made_of(self, made_of: Facts) -> None:
+        """Refuse to go on with anything else than what this state belongs to.
+
+        Raises:
+            StateError: The message names the first thing that differs.
+        """
+        for part in sorted(self.made_of.keys() | made_of.keys()):
+            had, got = self.made_of.get(part, {}), made_of.get(part, {})
+            for name in sorted(had.keys() | got.keys()):
+                if had.get(name) != got.get(name):
+                    raise StateError(
+                        f"cannot go on: expected the {part}'s {name} to be {had.get(name)!r}, "
+                        f"got {got.get(name)!r}"
+                    )
+
+
+def plain_facts(value: Any) -> dict[str, Plain]:  # noqa: ANN401 - any dataclass
+    """A dataclass' fields as plain JSON values; what is no such value as text."""
+    return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+
+
+def model_facts(model_file: ModelFile, options: EngineOptions) -> dict[str, Plain]:
+    """A model and how it is run: all of it that numbers depend on."""
+    return {
+        "name": model_file.manifest.name,
+        "version": model_file.manifest.version,
+        "sha256": model_file.sha256,
+        "weights_sha256": model_file.manifest.weights_sha256,
+        "engine": options.engine,
+        "precision": options.precision,
+        "batch_size": options.batch_size,
+    }
+
+
+def _plain(value: object) -> Plain:
+    return value if isinstance(value, (str, int, float, bool)) or value is None else str(value)
