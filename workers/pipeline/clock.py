@@ -31,7 +31,7 @@ class Clock:
     @classmethod
     def of(cls, time_s: NDArray[np.float64], *, pause_s: float) -> Self:
         """The clock of frames at these times, float64 (N,)."""
-        with np.errstate(invalid="ignore"):  # infinity less infinity
+        with np.errstate(invalid="ignore", over="ignore"):  # what is no number is no step
             steps = np.diff(time_s)
         steps[~(steps > 0)] = pause_s
         steps = np.minimum(steps, pause_s)

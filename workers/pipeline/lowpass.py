@@ -13,7 +13,8 @@ from workers.pipeline.clock import ROUNDING_S
 ORDER: Final = 2
 """Of the filter that runs forwards and then backwards: 4 in effect."""
 _TWO_PASSES: Final = (2**0.5 - 1) ** (1 / (2 * ORDER))
-"""Both passes together weaken by 3 dB at this share of one pass' cut-off."""
+"""Both passes together weaken by 3 dB at this share of one pass' cut-off, both warped as the
+bilinear transform does it."""
 _PAD_PERIODS: Final = 3.0
 """What is added before and behind a stretch, point-mirrored, in periods of the cut-off."""
 _EVEN: Final = 1e-3
@@ -84,7 +85,8 @@ def _filtered(
         steps = max(1, int(np.ceil(length / step_s)))
         grid, step_s = np.linspace(times_s[0], times_s[-1], steps + 1), length / steps
         track = PchipInterpolator(times_s, track)(grid)
-    sos = butter(ORDER, cutoff_hz / _TWO_PASSES, fs=1 / step_s, output="sos")
+    one_pass = np.arctan(np.tan(np.pi * cutoff_hz * step_s) / _TWO_PASSES) * 2 / np.pi
+    sos = butter(ORDER, one_pass, output="sos")  # as a share of half the rate
     pad = min(len(grid) - 1, int(np.ceil(pad_s / step_s)))
     smooth = sosfiltfilt(sos, track, axis=0, padtype="odd", padlen=pad)
     return np.asarray(smooth if even else CubicSpline(grid, smooth)(times_s))
