@@ -101,17 +101,19 @@ def _leaps(
     sides: NDArray[np.float64], time_s: NDArray[np.float64], settings: SwapSettings
 ) -> _Leaps:
     """Of each pair for itself; `sides` is (N, P, 2, 2)."""
-    known = np.isfinite(sides).all((2, 3))
-    last = np.maximum.accumulate(np.where(known, np.arange(len(sides))[:, None], -1), axis=0)
-    before = np.concatenate([np.full((1, sides.shape[1]), -1), last[:-1]])
-    recent = time_s[:, None] - time_s[before] <= settings.history_s + ROUNDING_S
-    fresh = known & (before >= 0) & recent
-    old = np.where(fresh[:, :, None, None], sides[before, np.arange(sides.shape[1])], np.nan)
-    return _Leaps(
-        straight=np.linalg.norm(sides - old, axis=-1).sum(-1),
-        crossed=np.linalg.norm(sides - old[:, :, ::-1], axis=-1).sum(-1),
-        opens=known & ~fresh,
-    )
+    known = np.asarray(np.isfinite(sides).all((2, 3)))
+    frames, opens = np.arange(len(sides)), np.zeros(known.shape, np.bool_)
+    straight, crossed = np.full((2, *known.shape), np.nan)
+    for pair in range(known.shape[1]):  # one by one, for the memory that all take at once
+        last = np.maximum.accumulate(np.where(known[:, pair], frames, -1))
+        before = np.append(-1, last[:-1])
+        recent = time_s - time_s[before] <= settings.history_s + ROUNDING_S
+        fresh = known[:, pair] & (before >= 0) & recent
+        opens[:, pair] = known[:, pair] & ~fresh
+        now, old = sides[fresh, pair], sides[before[fresh], pair]
+        straight[fresh, pair] = np.linalg.norm(now - old, axis=-1).sum(-1)
+        crossed[fresh, pair] = np.linalg.norm(now - old[:, ::-1], axis=-1).sum(-1)
+    return _Leaps(straight, crossed, opens)
 
 
 def _body_leaps(pairs: _Leaps) -> _Leaps:
