@@ -217,18 +217,30 @@ def region_mask(polygon_xy: NDArray[np.float32], size_wh: tuple[int, int]) -> ND
     Raises:
         ArrayError: Another shape or dtype, fewer than 3 corners, or one that is not finite.
     """
-    check_array("polygon_xy", polygon_xy, ("P", 2), np.float32)
-    if len(polygon_xy) < 3 or not np.isfinite(polygon_xy).all():
-        raise ArrayError(
-            f"polygon_xy: expected at least 3 finite corners, got {len(polygon_xy)}, "
-            f"{int(np.isfinite(polygon_xy).all(1).sum())} of them finite"
-        )
+    return regions_mask([polygon_xy], size_wh)
+
+
+def regions_mask(
+    polygons_xy: Sequence[NDArray[np.float32]], size_wh: tuple[int, int]
+) -> NDArray[np.bool_]:
+    """The pixels that any of several polygons touches: `region_mask` of each, joined.
+
+    Raises:
+        ArrayError: As `region_mask`.
+    """
     width, height = size_wh
     # Drawn with a margin, so that what ends just outside reaches in with its rim.
     far = 4.0 * max(width, height)
-    corners = np.rint(np.clip(polygon_xy, -far, far + max(width, height))).astype(np.int32) + 2
     drawn = np.zeros((height + 4, width + 4), np.uint8)
-    cv2.fillPoly(drawn, [corners], 1)
+    for polygon_xy in polygons_xy:
+        check_array("polygon_xy", polygon_xy, ("P", 2), np.float32)
+        if len(polygon_xy) < 3 or not np.isfinite(polygon_xy).all():
+            raise ArrayError(
+                f"polygon_xy: expected at least 3 finite corners, got {len(polygon_xy)}, "
+                f"{int(np.isfinite(polygon_xy).all(1).sum())} of them finite"
+            )
+        corners = np.rint(np.clip(polygon_xy, -far, far + max(width, height))) + 2
+        cv2.fillPoly(drawn, [corners.astype(np.int32)], 1)
     grown = cv2.dilate(drawn, np.ones((3, 3), np.uint8))
     return np.asarray(grown[2:-2, 2:-2], np.bool_)
 
