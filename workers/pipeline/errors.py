@@ -145,3 +145,9 @@ class SmoothingError(PipelineError):
     """Settings of the smoothing that cannot be, or a cut-off too high for the film's rate."""
 
     code = "pipeline.smoothing"
+
+
+class RowsError(PipelineError):
+    """A video's second pass gives other frames than the rows that its first pass left."""
+
+    code = "pipeline.rows"
