@@ -6,11 +6,10 @@ import sys
 import time
 from collections import deque
 
-import av
 from av.video.frame import VideoFrame
 
 from workers.pipeline.decoding.container import Recording
-from workers.pipeline.decoding.facts import orientation_of, read_facts
+from workers.pipeline.decoding.facts import read_facts
 from workers.pipeline.decoding.frames import Event, events
 from workers.pipeline.decoding.limits import Limits
 from workers.pipeline.decoding.planes import write
@@ -25,7 +24,7 @@ from workers.pipeline.decoding.protocol import (
     Ring,
     Start,
 )
-from workers.pipeline.decoding.sandbox import die_with_parent, restrict
+from workers.pipeline.decoding.sandbox import allow_memory, die_with_parent, restrict
 from workers.pipeline.errors import (
     DecoderCrashedError,
     SizeChangedError,
@@ -54,17 +53,19 @@ def main(parent_pid: int, line: int, video: int, memory: int) -> None:
 
 
 def _serve(channel: Channel, video: int, memory: int) -> None:
-    av.logging.set_level(None)
     start = channel.receive()
     if not isinstance(start, Start):
         return
     limits = Limits.from_json(start.limits)
-    restrict(memory_bytes=limits.decoder_bytes + limits.ring_bytes, cpu_s=limits.decoder_cpu_s)
+    restrict(
+        memory_bytes=limits.decoder_bytes, later_bytes=limits.ring_bytes, cpu_s=limits.decoder_cpu_s
+    )
     recording = Recording(video)
     facts = read_facts(recording, limits)
     channel.send(facts)
     ring = channel.receive()
     if isinstance(ring, Ring):
+        allow_memory(ring.slots * ring.slot_bytes)
         with mmap.mmap(memory, ring.slots * ring.slot_bytes) as shared:
             _Film(channel, facts, limits, ring, shared).send_all(recording)
 
@@ -82,6 +83,7 @@ class _Film:
         self._shared = shared
         self._free = deque(range(ring.slots))
         self._first_s: float | None = None
+        self._rotation: int | None = None
         self._sent = 0
 
     def send_all(self, recording: Recording) -> None:
@@ -121,12 +123,16 @@ class _Film:
             raise VideoTooLongError(f"expected at most {self._limits.duration_s:g} s, got more")
 
     def _check_shape(self, frame: VideoFrame) -> None:
-        expected = (tuple(self._facts.coded_wh), self._facts.rotation_deg, self._facts.mirrored)
-        found = ((frame.width, frame.height), *orientation_of(frame))
+        # Not by `orientation_of`: asked for its side data, a frame holds on to itself until the
+        # garbage is collected, hundreds of frames later.
+        if self._rotation is None:
+            self._rotation = frame.rotation
+        expected = (*self._facts.coded_wh, self._rotation)
+        found = (frame.width, frame.height, frame.rotation)
         if found != expected:
             raise SizeChangedError(
-                f"expected frames of {expected[0]} px turned by {expected[1]} degrees throughout, "
-                f"got one of {found[0]} turned by {found[1]}"
+                "expected frames of {}x{} px turned by {} degrees throughout, "
+                "got one of {}x{} turned by {}".format(*expected, *found)
             )
 
 

@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, cast
 
 import av
 from av.container import InputContainer
 from av.stream import Discard, Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from workers.pipeline.errors import (
@@ -128,8 +129,10 @@ def _video_of(container: InputContainer) -> VideoStream:
     for stream in container.streams:
         if stream is not chosen:
             stream.discard = Discard.all
-    coder = chosen.codec_context
-    name = coder.codec.canonical_name if coder is not None else "an unknown one"
+    coder = cast("VideoCodecContext | None", chosen.codec_context)  # None: no decoder for it
+    if coder is None and next(packets(container, chosen), None) is None:
+        raise VideoTruncatedError("the part of the container that names the codec is missing")
+    name = "an unknown one" if coder is None else coder.codec.canonical_name
     if name not in CODECS:
         raise UnsupportedCodecError(f"expected a codec of {', '.join(CODECS)}, got {name}")
     return chosen

@@ -17,11 +17,13 @@ from av.video.stream import VideoStream
 from workers.pipeline.decoding.container import Recording, demuxer_of, open_container, packets
 from workers.pipeline.decoding.limits import Limits
 from workers.pipeline.decoding.protocol import Facts
+from workers.pipeline.decoding.sandbox import check_room
 from workers.pipeline.errors import (
     DimensionsError,
     FrameRateError,
     NoFramesError,
     TooManyFramesError,
+    VideoError,
     VideoTooLongError,
     VideoTruncatedError,
 )
@@ -42,6 +44,7 @@ def read_facts(recording: Recording, limits: Limits) -> Facts:
     """
     recording.seek(0)
     demuxer = demuxer_of(recording.read(1024))
+    av.logging.set_level(av.logging.ERROR)  # so that errors carry what FFmpeg says
     container, stream = open_container(recording)
     with container:
         _check_claims(container, stream, limits)
@@ -91,31 +94,41 @@ def _begin(
     container: InputContainer, stream: VideoStream, limits: Limits
 ) -> tuple[VideoFrame, list[int]]:
     """The first frame that can be decoded, and the first packets' time stamps in order."""
-    coder = stream.codec_context
-    coder.options = {"max_pixels": str(limits.pixels)}
-    stamps, first, number = [], None, 0
+    stream.codec_context.options = {"max_pixels": str(limits.pixels)}
+    stamps: list[int] = []
+    faults: set[type[VideoError]] = set()
+    first, number = None, 0
     for packet in packets(container, stream):
         number += 1
         if packet.pts is not None and number <= _PACKETS:
             stamps.append(packet.pts)
         if first is None:
-            first = _first_of(stream, packet)
+            first = _first_of(stream, packet, faults)
         if first is not None and number >= _PACKETS:
             break
     if first is None and number:
-        first = _first_of(stream, None)
-    if first is None and number:
+        first = _first_of(stream, None, faults)
+    if first is not None:
+        check_size(first.width, first.height, limits)
+        return first, sorted(stamps)
+    if DimensionsError in faults:
+        raise DimensionsError(f"expected at most {limits.pixels} px in all, got more")
+    if number or stream.frames or _duration_s(container, stream):
         raise VideoTruncatedError("none of its frames can be decoded")
-    if first is None:
-        raise NoFramesError("the video stream holds no frames")
-    check_size(first.width, first.height, limits)
-    return first, sorted(stamps)
+    raise NoFramesError("the video stream holds no frames")
 
 
-def _first_of(stream: VideoStream, packet: "av.Packet[VideoStream] | None") -> VideoFrame | None:
+def _first_of(
+    stream: VideoStream,
+    packet: "av.Packet[VideoStream] | None",
+    faults: set[type[VideoError]],
+) -> VideoFrame | None:
     try:
         return next(iter(stream.codec_context.decode(packet)), None)
-    except av.FFmpegError:
+    except av.FFmpegError as error:
+        check_room((stream.codec_context.width, stream.codec_context.height))
+        # FFmpeg's code says no more than that the data are invalid.
+        faults.add(DimensionsError if "Picture size" in str(error) else VideoTruncatedError)
         return None
 
 
@@ -123,10 +136,10 @@ def _check_claims(container: InputContainer, stream: VideoStream, limits: Limits
     width, height = stream.codec_context.width, stream.codec_context.height
     if width or height:
         check_size(width, height, limits)
-    if (duration_s := _duration_s(container, stream) or 0.0) > limits.duration_s:
-        raise VideoTooLongError(f"expected at most {limits.duration_s:g} s, got {duration_s:.0f} s")
     if stream.frames > limits.frames:
         raise TooManyFramesError(f"expected at most {limits.frames} frames, got {stream.frames}")
+    if (duration_s := _duration_s(container, stream) or 0.0) > limits.duration_s:
+        raise VideoTooLongError(f"expected at most {limits.duration_s:g} s, got {duration_s:.0f} s")
 
 
 def check_size(width: int, height: int, limits: Limits) -> None:

@@ -20,6 +20,7 @@ from av.video.stream import VideoStream
 
 from workers.pipeline.decoding.container import Recording, open_container, packets
 from workers.pipeline.decoding.limits import Limits
+from workers.pipeline.decoding.sandbox import check_room
 
 _MOST_THREADS = 8
 _THREADED = ("h264", "hevc", "vp9", "av1", "mjpeg")
@@ -49,6 +50,7 @@ def events(recording: Recording, limits: Limits, *, interlaced: bool) -> Iterato
     Fields of interlaced films may lie in packets of their own: those give no frames, and that is
     no damage. One thread decodes them.
     """
+    av.logging.set_level(None)
     last = None
     if not interlaced:
         try:
@@ -129,6 +131,7 @@ def _careful(
         try:
             frames = coder.decode(packet)
         except av.FFmpegError:
+            check_room((coder.width, coder.height))
             if packet is not None and not packet.is_discard:
                 lost[packet.opaque] = packet.pts
             continue

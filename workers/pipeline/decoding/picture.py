@@ -1,6 +1,7 @@
 """A decoded picture in YUV: crops are cut and turned straight out of the planes."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import cv2
@@ -20,7 +21,6 @@ _QUARTERS: Final = (
     cv2.ROTATE_180,
     cv2.ROTATE_90_CLOCKWISE,
 )
-_BEYOND: Final = cv2.BORDER_REPLICATE
 
 
 @dataclass(frozen=True)
@@ -105,9 +105,7 @@ class YuvPicture:
     def crop(self, frame: CropFrame) -> NDArray[np.uint8]:
         """Cut one crop: RGB uint8 (H, W, 3) of the frame's input size, black beyond the picture."""
         to_coded = _after(self._to_coded, frame.to_picture_matrix)
-        rgb = self._sampled(to_coded, frame.input_wh)
-        _blacken(rgb, to_coded, self._coded_wh)
-        return rgb
+        return _faded(self._sampled(to_coded, frame.input_wh), to_coded, self._coded_wh)
 
     def letterboxed(self, box: Letterbox) -> NDArray[np.uint8]:
         """The whole picture as a detector takes it: RGB uint8 of the letterbox' input size.
@@ -153,10 +151,13 @@ def _after(outer: NDArray[np.float64], inner: NDArray[np.float64]) -> NDArray[np
 
 
 def _warped(
-    plane: NDArray[np.uint8], matrix: NDArray[np.float64], size_wh: Size
+    plane: NDArray[np.uint8],
+    matrix: NDArray[np.float64],
+    size_wh: Size,
+    border: int = cv2.BORDER_REPLICATE,
 ) -> NDArray[np.uint8]:
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    warped = cv2.warpAffine(plane, matrix, size_wh, flags=flags, borderMode=_BEYOND)
+    warped = cv2.warpAffine(plane, matrix, size_wh, flags=flags, borderMode=border)
     return np.asarray(warped, np.uint8)
 
 
@@ -166,21 +167,21 @@ def _resized(plane: NDArray[np.uint8], size_wh: Size) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(plane, size_wh, interpolation=how), np.uint8)
 
 
-def _blacken(rgb: NDArray[np.uint8], to_coded: NDArray[np.float64], coded_wh: Size) -> None:
-    """Fade a crop to black where it leaves the picture, within a pixel, as cutting it out does."""
-    height, width = rgb.shape[:2]
-    right, bottom = width - 1, height - 1
+def _faded(
+    rgb: NDArray[np.uint8], to_coded: NDArray[np.float64], coded_wh: Size
+) -> NDArray[np.uint8]:
+    """A crop that fades to black where it leaves the picture, within a pixel of its border."""
+    right, bottom = rgb.shape[1] - 1, rgb.shape[0] - 1
     corners = np.array([[0, 0, 1], [right, 0, 1], [0, bottom, 1], [right, bottom, 1]])
     reached = corners @ to_coded.T
-    last = np.subtract(coded_wh, 1)
-    if (reached >= 0).all() and (reached <= last).all():
-        return
-    columns = np.arange(width, dtype=np.float32)
-    rows = np.arange(height, dtype=np.float32)[:, None]
-    share = np.ones((height, width), np.float32)
-    for (from_x, from_y, start), end in zip(to_coded.astype(np.float32), last, strict=True):
-        place = from_x * columns + (from_y * rows + start)
-        share *= np.clip(np.minimum(place + 1, end + 1 - place), 0, 1)
-    fading = np.nonzero((share < 1) & (share > 0))
-    rgb[fading] = np.rint(rgb[fading] * share[fading][:, None])
-    rgb[share == 0] = 0
+    if (reached >= 0).all() and (reached <= np.subtract(coded_wh, 1)).all():
+        return rgb
+    inside = _warped(_white(coded_wh), to_coded, (right + 1, bottom + 1), cv2.BORDER_CONSTANT)
+    return np.asarray(
+        cv2.multiply(rgb, cv2.merge((inside, inside, inside)), scale=1 / 255), np.uint8
+    )
+
+
+@lru_cache(maxsize=1)
+def _white(size_wh: Size) -> NDArray[np.uint8]:
+    return np.full(size_wh[::-1], 255, np.uint8)
