@@ -33,7 +33,7 @@ from tests.films import ArrayPicture
 from workers.pipeline.mask_plan import MaskPlan, MaskSettings
 from workers.pipeline.masking import plan_masks
 from workers.pipeline.preview_picture import PreviewPainter, PreviewSettings
-from workers.pipeline.stage_times import StageTimes
+from workers.pipeline.timing import StageClock
 
 FIRST_SEED: Final = 40_000
 SKELETON: Final = load_skeleton("infant21")
@@ -167,7 +167,7 @@ def cost(truth: Truth) -> str:
         painter = PreviewPainter(plan, rows, SKELETON, PreviewSettings(names=names))
         begun = time.process_time()
         for i in range(len(plan)):
-            painter.paint(i, picture, StageTimes())
+            painter.paint(i, picture, StageClock())
         spent.append((time.process_time() - begun) / len(plan) * 1e3)
     return (
         f"covering and drawing at {painter.picture_wh}: {spent[0]:.1f} ms of CPU a frame, "

@@ -22,7 +22,7 @@ from workers.pipeline.mask_record import MaskRecord
 from workers.pipeline.masking import plan_masks
 from workers.pipeline.preview_film import FilmClock, written_film
 from workers.pipeline.preview_picture import PreviewPainter, PreviewSettings
-from workers.pipeline.stage_times import StageTimes
+from workers.pipeline.timing import StageClock
 from workers.pipeline.video import FrameSource, VideoFrame
 
 
@@ -81,15 +81,17 @@ def render_preview(  # noqa: PLR0913, PLR0917 - a stage takes what those before 
 
     Raises:
         ArrayError: Rows and sightings that cannot be; see `plan_masks`.
-        RowsError: The video has other frames than the rows.
+        RowsError: The video has other frames than the rows, or there are none.
         CancelledError: `cancelled` said so; nothing is left behind.
         OutputError: The film cannot be written; nothing is left behind.
         VideoError: The video cannot be decoded.
     """
     if out.suffix != ".mp4":
         raise OutputError(f"{out}: expected a file name that ends in .mp4")
-    times = StageTimes()
-    with times.measured("plan"):
+    if not len(rows):
+        raise RowsError("expected at least one frame, got none")
+    stages = StageClock()
+    with stages.stage("plan"):
         plan = plan_masks(rows, sightings, skeleton, source.facts.displayed_wh, settings.masks)
         clock = FilmClock.of(rows.pts, rows.time_s, source.facts.time_base)
         stills = _stills_at(clock, settings.still_every_s)
@@ -99,12 +101,12 @@ def render_preview(  # noqa: PLR0913, PLR0917 - a stage takes what those before 
         written_aside(out) as film_aside,
         written_film(film_aside, painter.film_wh, clock, settings.quality) as film,
     ):
-        for frames in _windows(source, len(rows), times):
+        for frames in _windows(source, len(rows), stages):
             if cancelled():
                 raise CancelledError("the preview was told to stop")
             for frame in frames:
-                picture = painter.paint(frame.index, frame.picture, times)
-                with times.measured("encode"):
+                picture = painter.paint(frame.index, frame.picture, stages)
+                with stages.stage("encode"):
                     film.write(picture)
                     if stills[frame.index]:
                         on_still(frame.index, _jpeg(picture, settings.jpeg_quality))
@@ -114,20 +116,25 @@ def render_preview(  # noqa: PLR0913, PLR0917 - a stage takes what those before 
             file.writelines(record.csv_lines())
     return PreviewResult(
         frames=len(rows), picture_wh=painter.picture_wh, film_wh=painter.film_wh,
-        stills=int(stills.sum()), shift_s=clock.shift_s, masks=record, seconds=dict(times.seconds),
+        stills=int(stills.sum()), shift_s=clock.shift_s, masks=record,
+        seconds={name: stage.wall_s for name, stage in stages.stages.items()},
     )  # fmt: skip
 
 
 def _windows(
-    source: FrameSource, count: int, times: StageTimes
+    source: FrameSource, count: int, stages: StageClock
 ) -> Iterator[tuple[VideoFrame, ...]]:
     """The frames of each window; their pictures live until the next is asked for.
 
     Raises:
         RowsError: They are not frames 0 to count - 1.
     """
-    done = 0
-    for window in times.waited("decode", iter(source)):
+    windows, done = iter(source), 0
+    while True:
+        with stages.stage("decode"):
+            window = next(windows, None)
+        if window is None:
+            break
         try:
             indices = [frame.index for frame in window.frames]
             expected = list(range(done, min(done + len(indices), count)))

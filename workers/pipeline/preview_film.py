@@ -18,8 +18,10 @@ from model.spec.sequence import NO_PTS
 
 _LATEST_START_S: Final = 10
 """A first frame later than this (streams count from anywhere) would leave players waiting."""
-_MOST_TICKS: Final = 2**31 - 1
-"""Of an mp4's time scale, and between two of its frames."""
+_FINEST_SCALE: Final = 2**31 - 1
+"""Of an mp4."""
+_LONGEST_GAP: Final = 2**30
+"""Ticks between two frames that every reader of mp4 understands."""
 _USUAL_SCALE: Final = 90_000
 _KEY_EVERY: Final = 50
 """Frames between those that players can jump to, at most."""
@@ -56,7 +58,7 @@ class FilmClock:
             time_s: float64 (N,) s.
             time_base: Seconds per unit of pts.
         """
-        scale = time_base.denominator if time_base.denominator <= _MOST_TICKS else _USUAL_SCALE
+        scale = time_base.denominator if time_base.denominator <= _FINEST_SCALE else _USUAL_SCALE
         stamps = [
             _ticks(int(stamp), float(seconds), time_base, scale)
             for stamp, seconds in zip(pts, time_s, strict=True)
@@ -66,7 +68,7 @@ class FilmClock:
         ticks, last = [], -1
         for stamp in stamps:
             shown = last + 1 if stamp is None else max(stamp - shift, last + 1)
-            last = min(shown, last + _MOST_TICKS)
+            last = min(shown, last + _LONGEST_GAP)
             ticks.append(last)
         return cls(np.array(ticks, np.int64), scale, shift / scale)
 

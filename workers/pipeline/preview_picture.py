@@ -14,7 +14,7 @@ from workers.pipeline.caption import Caption
 from workers.pipeline.mask_plan import MaskPlan, MaskSettings, Reason
 from workers.pipeline.mask_record import MaskRecord
 from workers.pipeline.skeleton_drawing import draw_names, draw_skeleton
-from workers.pipeline.stage_times import StageTimes
+from workers.pipeline.timing import StageClock
 from workers.pipeline.video import Picture
 
 
@@ -85,22 +85,22 @@ class PreviewPainter:
         self._points_xy = rows.keypoints_xy * scale + (scale - 1) / 2
         self._sure = rows.scores >= settings.sure_score  # NaN compares as false
 
-    def paint(self, i: int, picture: Picture | None, times: StageTimes) -> NDArray[np.uint8]:
+    def paint(self, i: int, picture: Picture | None, clock: StageClock) -> NDArray[np.uint8]:
         """Frame i, covered and drawn over.
 
         Args:
             i: The frame.
             picture: None where it is damaged: the frame is grey.
-            times: Told how long covering and drawing take.
+            clock: Told how long covering and drawing take.
 
         Returns:
             uint8 (H, W, 3) RGB of `film_wh`.
         """
         width, height = self.film_wh
         frame = np.empty((height, width, 3), np.uint8)
-        with times.measured("mask"):
+        with clock.stage("mask"):
             frame[: self.picture_wh[1]] = self._cover(i, picture)
-        with times.measured("draw"):
+        with clock.stage("draw"):
             self._draw(i, frame)
         return frame
 
