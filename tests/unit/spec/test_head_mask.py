@@ -14,6 +14,7 @@ from model.spec.head_mask import (
     cover,
     head_region,
     region_mask,
+    regions_mask,
 )
 from model.spec.skeleton import Skeleton, load_skeleton
 
@@ -170,3 +171,12 @@ def test_other_skeletons_are_refused() -> None:
     other = INFANT.model_copy(update={"id": "hand21"})
     with pytest.raises(SkeletonError, match="infant21, coco17 to find heads, got 'hand21'"):
         head_region(_points(INFANT), other)
+
+
+def test_several_regions_are_each_of_them_joined() -> None:
+    one = np.array([[10, 10], [30, 10], [30, 30], [10, 30]], np.float32)
+    other = one + np.float32(12)
+    joined = regions_mask([one, other], (60, 50))
+    each = region_mask(one, (60, 50)) | region_mask(other, (60, 50))
+    np.testing.assert_array_equal(joined, each)
+    assert not regions_mask([], (60, 50)).any()
