@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import IntFlag
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -148,4 +149,5 @@ class MaskPlan:
             scale = max(np.divide(picture_rgb.shape[1::-1], self.displayed_wh))
             cell_px = int(np.ceil(self.cell_px[i] * scale))
             under = coarse(picture_rgb, max(cell_px, SMALLEST_CELL_PX))
-        return np.where(covered[..., None], under, picture_rgb)
+        filled = picture_rgb.copy()
+        return np.asarray(cv2.copyTo(under, covered.view(np.uint8), filled), np.uint8)
