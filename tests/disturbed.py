@@ -235,6 +235,6 @@ def below_shoulders(
         points_xy[[skeleton.index(f"left_{name}"), skeleton.index(f"right_{name}")]].mean(0)
         for name in ("shoulder", "hip")
     )
-    ys, xs = np.mgrid[: size_wh[1], : size_wh[0]]
-    x, y = hips - shoulders
-    return np.asarray((xs - shoulders[0]) * x + (ys - shoulders[1]) * y > 0)
+    along = hips - shoulders
+    x, y = ((np.arange(size_wh[k], dtype=np.float32) - shoulders[k]) * along[k] for k in (0, 1))
+    return np.asarray(x[None, :] > -y[:, None])
