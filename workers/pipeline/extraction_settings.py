@@ -21,7 +21,8 @@ class ExtractionSettings:
         hold_frames: So long the last box is looked into when the detector has lost the infant; it
             counts as found there only where the pose model finds it.
         elsewhere_after_s: So long after it was lost the infant is only taken up where it was.
-        min_pose_score: Frames whose keypoints' mean score is below are `low_confidence`.
+        min_pose_score: Frames whose keypoints' mean score is below are `low_confidence`; so are
+            frames in which most keypoints lie beside the infant's box.
         collapse: Frames whose mean score is below this share of the usual are looked at again.
 
     Raises:

@@ -17,6 +17,25 @@ from workers.pipeline.video import Picture
 QUARTERS_DEG: Final = (0.0, 90.0, 180.0, -90.0)
 """The turns that are tried where nothing is known of how the infant lies."""
 
+_AROUND: Final = 0.1
+"""A limb may reach so far out of an interpolated box, in parts of its sides."""
+_MOST: Final = 2 / 3
+"""So many of an infant's keypoints lie in its box at the least."""
+
+
+def trusted_scores(keypoints: Keypoints, boxes_xyxy: NDArray[np.floating]) -> NDArray[np.float64]:
+    """How sure it is that the infant in each box was found: float64 (N,).
+
+    The mean of its keypoints' scores; 0 where most of them lie beside its box, because the model
+    then found somebody else who reaches into the crop; NaN where nothing was looked for.
+    """
+    points, sides = keypoints.keypoints_xy, boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]
+    low = (boxes_xyxy[:, :2] - _AROUND * sides)[:, None]
+    high = (boxes_xyxy[:, 2:] + _AROUND * sides)[:, None]
+    inside = ((points >= low) & (points <= high)).all(axis=-1).mean(axis=1)
+    mean = keypoints.scores.mean(axis=1, dtype=np.float64)
+    return np.where((inside < _MOST) & np.isfinite(mean), 0.0, mean)
+
 
 class Poser:
     """Finds keypoints in pictures.
@@ -68,7 +87,8 @@ class Poser:
         """
         turns = [Posture.anyhow(angle) for angle in QUARTERS_DEG]
         looks = [self.find(pictures, turn.crops(boxes_xyxy, self.input_wh)) for turn in turns]
-        best = int(np.argmax([look.scores.mean() for look in looks]))
+        sure = [trusted_scores(look, boxes_xyxy).mean() for look in looks]
+        best = int(np.argmax(sure))
         rough = self._posture(looks[best], boxes_xyxy, turns[best])
         again = self.find(pictures, rough.crops(boxes_xyxy, self.input_wh))
         return self._posture(again, boxes_xyxy, rough)

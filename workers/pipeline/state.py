@@ -73,7 +73,7 @@ class ExtractionState:
             for name in sorted(had.keys() | got.keys()):
                 if had.get(name) != got.get(name):
                     raise StateError(
-                        f"cannot go on: expected the {part}'s {name} to be {had.get(name)!r}, "
+                        f"cannot go on: expected {part}.{name} = {had.get(name)!r}, "
                         f"got {got.get(name)!r}"
                     )
 

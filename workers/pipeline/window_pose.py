@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from model.spec.arrays import Keypoints
 from model.spec.sequence import STATUSES, Rows
 from workers.pipeline.extraction_settings import ExtractionSettings
-from workers.pipeline.posing import Poser
+from workers.pipeline.posing import Poser, trusted_scores
 from workers.pipeline.posture import LAST_FRAMES, Posture
 from workers.pipeline.video import Picture, VideoFrame
 from workers.pipeline.watching import FollowedBoxes
@@ -61,7 +61,7 @@ class WindowPose:
         """
         if self._posture is None:
             return None
-        poor = self._mean_scores < self._settings.collapse * self._posture.score
+        poor = self._sure < self._settings.collapse * self._posture.score
         edges = np.flatnonzero(np.diff(poor, prepend=False, append=False))
         starts, ends = edges[::2], edges[1::2]
         if not len(starts):
@@ -84,7 +84,8 @@ class WindowPose:
         posture = self._first_posture(np.array([at]))
         known = np.flatnonzero(boxes.known)
         found = self._found(known, posture)
-        better = ~(found.scores.mean(axis=1) <= self._mean_scores[known])  # NaN is worse
+        before = self._sure[known]
+        better = ~(trusted_scores(found, boxes.xyxy[known]) <= before)  # NaN is worse
         if better.any():
             self._posture = posture
         self._keypoints_xy[known[better]] = found.keypoints_xy[better]
@@ -102,14 +103,14 @@ class WindowPose:
         return [picture for picture in pictures if picture is not None]
 
     @property
-    def _mean_scores(self) -> NDArray[np.float32]:
-        """float32 (B,): of all of a frame's keypoints; NaN where it was not looked at."""
-        return np.asarray(self._scores.mean(axis=1))
+    def _sure(self) -> NDArray[np.float64]:
+        """How sure each frame is: float64 (B,), NaN where nothing was looked for."""
+        return trusted_scores(Keypoints(self._keypoints_xy, self._scores), self._boxes.xyxy)
 
     @property
     def _status(self) -> NDArray[np.uint8]:
         """uint8 (B,): a held box counts only where the pose model finds the infant in it."""
-        low = self._mean_scores < self._settings.min_pose_score
+        low = self._sure < self._settings.min_pose_score
         status = np.where(low, _LOW_CONFIDENCE, _OK)
         status[~self._boxes.known | (self._boxes.held & low)] = _NO_DETECTION
         status[[frame.picture is None for frame in self._frames]] = _DECODE_ERROR
