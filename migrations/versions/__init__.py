@@ -1,0 +1,1 @@
+"""The versions, one file each, named by number; a file that was released never changes."""

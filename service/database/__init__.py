@@ -1,0 +1,1 @@
+"""The service's database: tables, engines, and one module of SQL for each group of tables."""

@@ -1,0 +1,214 @@
+"""How the database is reached: engines for PostgreSQL and SQLite, and sessions to read or write.
+
+Only the edge opens sessions, and a write session commits at its end: nothing else ever commits.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from threading import Lock
+from types import MappingProxyType
+from typing import Any, Final
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from service.errors import DatabaseUnavailableError, DatabaseUrlError
+
+# What a connection of each kind says when its transaction begins. On SQLite a writer takes the lock
+# at once: a transaction that reads first and writes later could not get it without starting over.
+READING: Final[Mapping[str, Any]] = MappingProxyType(
+    {"postgresql_readonly": True, "sqlite_begin": ("PRAGMA query_only=ON", "BEGIN")}
+)
+WRITING: Final[Mapping[str, Any]] = MappingProxyType(
+    {"sqlite_begin": ("PRAGMA query_only=OFF", "BEGIN IMMEDIATE")}
+)
+# Altering a table on SQLite means making it anew: with foreign keys on, dropping the old one would
+# delete all that refers to it.
+MIGRATING: Final[Mapping[str, Any]] = MappingProxyType(
+    {"sqlite_begin": ("PRAGMA foreign_keys=OFF", "BEGIN IMMEDIATE")}
+)
+
+
+class Database:
+    """The service's database.
+
+    Args:
+        url: `sqlite:///file` or `postgresql://user:password@host/name`.
+        pool_size: Connections that are kept open; twice as many may be open at once.
+        patience_s: Longest wait for a lock, a connection, and for a transaction in which a frozen
+            process does nothing: past it PostgreSQL ends the transaction and frees its rows. Keep
+            it under the leases' length.
+
+    Raises:
+        DatabaseUrlError: The address is not one of these.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 10, patience_s: float = 10.0) -> None:
+        self._engine = open_engine(url, pool_size=pool_size, patience_s=patience_s)
+        self._patience_s = patience_s
+        self._turns = Lock() if self._engine.dialect.name == "sqlite" else None
+        self._reading = self._engine.execution_options(**READING)
+        self._writing = self._engine.execution_options(**WRITING)
+
+    def __repr__(self) -> str:
+        return f"Database({self._engine.url.render_as_string()})"
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session that sees one state of the database and cannot change it.
+
+        Raises:
+            DatabaseUnavailableError: The database does not answer.
+        """
+        with unavailable_is_typed(), Session(self._reading, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A session that commits when the block ends well, and otherwise leaves no trace.
+
+        Keep the block short: on SQLite nobody else writes meanwhile.
+
+        Raises:
+            DatabaseUnavailableError: The database does not answer, or is locked for too long.
+        """
+        with (
+            self._turn(),
+            unavailable_is_typed(),
+            Session(self._writing, expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            yield session
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """On SQLite, let this process' writers go one after another.
+
+        SQLite itself lets them sleep and try again, ever longer: under load some would starve.
+        """
+        if self._turns is None:
+            yield
+            return
+        if not self._turns.acquire(timeout=self._patience_s):
+            raise DatabaseUnavailableError("the database is busy: others write for too long")
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+    def check(self) -> None:
+        """Ask the database whether it is there.
+
+        Raises:
+            DatabaseUnavailableError: It does not answer.
+        """
+        with self.read() as session:
+            session.execute(text("SELECT 1"))
+
+    def close(self) -> None:
+        """Close the connections that are not in use; also needed in the child after a fork."""
+        self._engine.dispose()
+
+
+def current_time(session: Session) -> datetime:
+    """Now, by the clock that all machines share: PostgreSQL's own, or this one's with SQLite."""
+    if session.get_bind().dialect.name == "sqlite":
+        return datetime.now(UTC)
+    now: datetime = session.scalars(select(func.clock_timestamp())).one()
+    return now.astimezone(UTC)
+
+
+def open_engine(url: str, *, pool_size: int = 10, patience_s: float = 10.0) -> Engine:
+    """An engine whose connections are set up for the service; see `Database`.
+
+    Raises:
+        DatabaseUrlError: The address is not one of a SQLite file or of PostgreSQL.
+    """
+    address = _address(url)
+    sqlite = address.get_backend_name() == "sqlite"
+    engine = create_engine(
+        address,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_timeout=patience_s,
+        pool_pre_ping=not sqlite,
+        hide_parameters=True,  # errors end up in logs, and parameters hold patients' data
+        json_serializer=partial(json.dumps, allow_nan=False),  # PostgreSQL's JSON has no NaN
+        connect_args={} if sqlite else _postgresql_arguments(patience_s),
+    )
+    if sqlite:
+        event.listen(engine, "connect", partial(_set_up_sqlite, patience_s=patience_s))
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+@contextmanager
+def unavailable_is_typed() -> Iterator[None]:
+    """Turn a driver's word for "not there", "locked" or "cut off" into the service's own.
+
+    Raises:
+        DatabaseUnavailableError: The database does not answer, or not in time.
+    """
+    try:
+        yield
+    except PoolTimeoutError as error:
+        raise DatabaseUnavailableError("the database is busy: no connection got free") from error
+    except DBAPIError as error:
+        if not (isinstance(error, OperationalError) or error.connection_invalidated):
+            raise
+        reason = str(error.orig).partition("\n")[0]
+        raise DatabaseUnavailableError(f"the database does not answer: {reason}") from error
+
+
+def _address(url: str) -> URL:
+    """The parsed address, with the driver that the service brings."""
+    try:
+        address = make_url(url)
+    except ArgumentError:
+        # The address itself is not repeated: it may hold a password.
+        raise DatabaseUrlError("expected sqlite:///file or postgresql://..., got no URL") from None
+    backend = address.get_backend_name()
+    if backend in ("postgres", "postgresql"):
+        return address.set(drivername="postgresql+psycopg")
+    if backend == "sqlite" and address.database not in (None, "", ":memory:"):
+        return address.set(drivername="sqlite+pysqlite")
+    raise DatabaseUrlError(f"expected sqlite:///file or postgresql://..., got {backend}:")
+
+
+def _postgresql_arguments(patience_s: float) -> dict[str, Any]:
+    """What PostgreSQL is told when a connection opens."""
+    patience_ms = round(patience_s * 1000)
+    return {
+        "connect_timeout": max(2, round(patience_s)),
+        "options": f"-c lock_timeout={patience_ms}"
+        f" -c idle_in_transaction_session_timeout={patience_ms}",
+    }
+
+
+def _set_up_sqlite(
+    connection: DBAPIConnection, _: ConnectionPoolEntry, *, patience_s: float
+) -> None:
+    """Settings that SQLite keeps for each connection; transactions are begun by us alone."""
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in (
+        f"busy_timeout={round(patience_s * 1000)}",
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "foreign_keys=ON",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Begin as this connection's purpose needs it."""
+    for statement in connection.get_execution_options().get("sqlite_begin", ("BEGIN",)):
+        connection.exec_driver_sql(statement)

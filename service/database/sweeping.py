@@ -1,0 +1,102 @@
+"""SQL of the sweeper: no job runs without a sign of life, and none waits without a message.
+
+Rows that somebody else holds at this moment are left for the next round, so that a process that is
+frozen in the middle of a transaction cannot stop the sweeper. Several sweepers do no harm.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy.orm import Session
+
+from service.database.leases import LeaseTerms
+from service.database.tables import Job, JobStage
+
+EXHAUSTED_CODE: Final = "job.attempts_exhausted"
+EXHAUSTED_DETAIL: Final = (
+    "The work on this video stopped {attempts} times without getting any further, so it was given"
+    " up. The file may be damaged; please try another copy, or ask whoever runs this service."
+)
+
+
+@dataclass(frozen=True)
+class Message:
+    """A wake-up to be sent.
+
+    Attributes:
+        job_id: The job.
+        stage: What it waits for: says which queue.
+    """
+
+    job_id: UUID
+    stage: JobStage
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What a round of the sweeper did.
+
+    Attributes:
+        requeued: Jobs whose worker gave no sign of life in time: they wait again.
+        failed: Jobs that used up their attempts.
+        canceled: Jobs that were to be cancelled and have no worker that could read the flag.
+        to_send: Messages to be sent once the session has committed.
+    """
+
+    requeued: tuple[UUID, ...]
+    failed: tuple[UUID, ...]
+    canceled: tuple[UUID, ...]
+    to_send: tuple[Message, ...]
+
+
+def sweep(session: Session, *, now: datetime, terms: LeaseTerms, limit: int = 1000) -> Swept:
+    """Take jobs from workers that are gone, and find those whose message was lost.
+
+    One round changes at most `limit` jobs of each kind.
+    """
+    expired = and_(Job.state == "running", Job.lease_until < now)
+    free = or_(Job.state == "queued", expired)
+    no_lease = {"lease_token": None, "lease_until": None}
+    canceled = _change(
+        session, and_(free, Job.cancel_requested.is_(True)), limit,
+        no_lease | {"state": "canceled", "finished_at": now},
+    )  # fmt: skip
+    failed = _change(
+        session, and_(free, Job.attempt >= terms.attempts), limit,
+        no_lease
+        | {"state": "failed", "finished_at": now, "error_code": EXHAUSTED_CODE}
+        | {"error_detail": EXHAUSTED_DETAIL.format(attempts=terms.attempts)},
+    )  # fmt: skip
+    requeued = _change(
+        session, expired, limit, no_lease | {"state": "queued", "queued_at": now, "sent_at": None}
+    )
+    lost = or_(Job.sent_at.is_(None), Job.sent_at < now - timedelta(seconds=terms.resend_s))
+    to_send = _change(session, and_(Job.state == "queued", lost), limit, {"sent_at": now})
+    return Swept(_ids(requeued), _ids(failed), _ids(canceled), tuple(to_send))
+
+
+def _ids(changed: Sequence[Message]) -> tuple[UUID, ...]:
+    return tuple(message.job_id for message in changed)
+
+
+def _change(
+    session: Session, wanted: ColumnElement[bool], limit: int, values: dict[str, object]
+) -> Sequence[Message]:
+    """Change the jobs that nobody holds at this moment, longest waiting first, in one statement."""
+    due = (
+        select(Job.id)
+        .where(wanted)
+        .order_by(Job.queued_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte("due")
+    )
+    query = update(Job).where(Job.id.in_(select(due.c.id)), wanted).values(values)
+    rows = session.execute(
+        query.returning(Job.id, Job.stage), execution_options={"synchronize_session": False}
+    )
+    return [Message(job_id, stage) for job_id, stage in rows]

@@ -1,0 +1,100 @@
+"""SQL of videos. All reading names the tenant: another's video is not there."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from service.database.changes import changed
+from service.database.columns import JsonObject
+from service.database.pages import Cursor, Page, read_page
+from service.database.tables import Artifact, Job, Video
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoFilter:
+    """Which videos a list has; None asks for nothing.
+
+    Attributes:
+        subject_reference: Of this infant.
+        created_after: Uploaded later than this.
+        sha256: Of these bytes.
+    """
+
+    subject_reference: str | None = None
+    created_after: datetime | None = None
+    sha256: str | None = None
+
+
+def add_video(session: Session, video: Video) -> tuple[Video, bool]:
+    """Store an uploaded video, or give the tenant's video of the same bytes.
+
+    Returns:
+        The video, and whether it is the new one; if not, the new blob is not needed.
+    """
+    try:
+        with session.begin_nested():
+            session.add(video)
+    except IntegrityError:
+        known = find_video_by_sha256(session, video.tenant_id, video.sha256)
+        if known is None:
+            raise
+        return known, False
+    return video, True
+
+
+def find_video(session: Session, tenant_id: UUID, video_id: UUID) -> Video | None:
+    """A video of this tenant."""
+    query = select(Video).where(Video.id == video_id, Video.tenant_id == tenant_id)
+    return session.scalars(query).one_or_none()
+
+
+def find_video_by_sha256(session: Session, tenant_id: UUID, sha256: str) -> Video | None:
+    """The tenant's video with these bytes."""
+    query = select(Video).where(Video.tenant_id == tenant_id, Video.sha256 == sha256)
+    return session.scalars(query).one_or_none()
+
+
+def list_videos(
+    session: Session,
+    tenant_id: UUID,
+    wanted: VideoFilter,
+    *,
+    cursor: Cursor | None = None,
+    limit: int = 50,
+) -> Page[Video]:
+    """A tenant's videos, newest first."""
+    query = select(Video).where(Video.tenant_id == tenant_id)
+    if wanted.subject_reference is not None:
+        query = query.where(Video.subject_reference == wanted.subject_reference)
+    if wanted.created_after is not None:
+        query = query.where(Video.created_at > wanted.created_after)
+    if wanted.sha256 is not None:
+        query = query.where(Video.sha256 == wanted.sha256)
+    return read_page(session, query, (Video.created_at, Video.id), cursor=cursor, limit=limit)
+
+
+def store_probe(session: Session, video_id: UUID, probe: JsonObject) -> bool:
+    """Keep the facts that a worker found in a video; False where the video is gone."""
+    return changed(session, update(Video).where(Video.id == video_id).values(probe=probe))
+
+
+def delete_video(session: Session, tenant_id: UUID, video_id: UUID) -> Sequence[str] | None:
+    """Delete a video with its jobs and all that they stored.
+
+    Delete the blobs before the session commits: what fails then can be asked for again.
+
+    Returns:
+        The keys of all its blobs, or None where the tenant has no such video.
+    """
+    # Held from here on, so that no worker stores an artifact between reading and deleting.
+    own_jobs = select(Job.id).where(Job.video_id == video_id, Job.tenant_id == tenant_id)
+    jobs = session.scalars(own_jobs.with_for_update()).all()
+    artifacts = session.scalars(select(Artifact.blob_key).where(Artifact.job_id.in_(jobs))).all()
+    query = delete(Video).where(Video.id == video_id, Video.tenant_id == tenant_id)
+    own = session.scalars(query.returning(Video.blob_key)).one_or_none()
+    return None if own is None else [own, *artifacts]
