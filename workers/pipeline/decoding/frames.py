@@ -4,6 +4,9 @@ A frame counts as damaged where the decoder refuses its packet, flags its pictur
 demuxer flags its packet. Threads make decoding fast, but what they make of a damaged film varies
 from run to run, and they notice less. So a film is decoded with threads until the first damage,
 and from there on anew with one thread: the same rows every time.
+
+What no decoder notices is not seen here either: most flipped bits inside a picture of HEVC or VP9,
+and what frames inherit that refer to a damaged one, until the next key frame.
 """
 
 import heapq

@@ -3,7 +3,7 @@
 import json
 import socket
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Self
 
 LARGEST_BYTES = 1 << 16
@@ -132,7 +132,7 @@ class Channel:
         Raises:
             OSError: The other side is gone.
         """
-        self._line.sendall(json.dumps([type(message).__name__, asdict(message)]).encode())
+        self._line.sendall(json.dumps([type(message).__name__, vars(message)]).encode())
 
     def receive(self, timeout_s: float | None = None) -> Message | None:
         """The next message; None where the other side is gone.
