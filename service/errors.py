@@ -36,6 +36,12 @@ class DatabaseVersionError(DatabaseError):
     code = "database.version"
 
 
+class ConstraintError(DatabaseError):
+    """What was to be written breaks a rule of the tables: a fault of the service."""
+
+    code = "database.constraint"
+
+
 class CursorError(ServiceError):
     """A list's cursor is not one that this service gave."""
 
@@ -124,3 +130,128 @@ class QueueUnavailableError(ServiceError):
     """The broker takes no messages: trying again later may help."""
 
     code = "queue.unavailable"
+
+
+class VideoConflictError(ServiceError):
+    """These bytes are known already, and are said to be another infant's."""
+
+    code = "video.conflict"
+
+
+class VideoTypeError(ServiceError):
+    """An upload is no video that the service can read: judged by its first bytes."""
+
+    code = "video.unsupported_container"
+
+
+class VideoTooLargeError(ServiceError):
+    """A video has more bytes than may be uploaded."""
+
+    code = "video.too_large"
+
+
+class UploadError(ServiceError):
+    """An upload's form is cut short, or not one."""
+
+    code = "upload.malformed"
+
+
+class JobNotFoundError(ServiceError):
+    """There is no such job, or it is another tenant's."""
+
+    code = "job.not_found"
+
+
+class JobFinishedError(ServiceError):
+    """The job has ended, so there is nothing to cancel."""
+
+    code = "job.finished"
+
+
+class JobNotRetryableError(ServiceError):
+    """The job has neither failed nor been cancelled, so there is nothing to try again."""
+
+    code = "job.not_retryable"
+
+
+class IdempotencyConflictError(ServiceError):
+    """The idempotency key came before, with another payload."""
+
+    code = "job.idempotency_conflict"
+
+
+class ModelUnknownError(ServiceError):
+    """There is no pose model of this name."""
+
+    code = "model.unknown"
+
+
+class SeriesNotReadyError(ServiceError):
+    """The series is not there yet; it comes when the job has finished."""
+
+    code = "series.not_ready"
+
+
+class ResultNotReadyError(ServiceError):
+    """The file is not there yet; it comes when the job has finished."""
+
+    code = "result.not_ready"
+
+
+class StillNotFoundError(ServiceError):
+    """There is no still of this frame."""
+
+    code = "preview.not_found"
+
+
+class KeyMissingError(ServiceError):
+    """The request names no API key."""
+
+    code = "key.missing"
+
+
+class KeyInvalidError(ServiceError):
+    """The API key is none, or was revoked."""
+
+    code = "key.invalid"
+
+
+class KeyScopeError(ServiceError):
+    """The API key may not do this."""
+
+    code = "key.scope"
+
+
+class KeyNotFoundError(ServiceError):
+    """There is no API key of this prefix that could be revoked."""
+
+    code = "key.not_found"
+
+
+class RateLimitError(ServiceError):
+    """The API key asks too often.
+
+    Args:
+        message: What there was too much of.
+        retry_after_s: Seconds after which it may ask again.
+    """
+
+    code = "rate.limited"
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class NotReadyError(ServiceError):
+    """A part that the service needs does not answer.
+
+    Args:
+        missing: What is wrong, by the part's name.
+    """
+
+    code = "service.not_ready"
+
+    def __init__(self, missing: dict[str, str]) -> None:
+        super().__init__(f"not ready: {', '.join(missing)}")
+        self.missing = missing
