@@ -20,11 +20,19 @@ default that suits one machine. For several machines, set `AGGPOSE_DATABASE_URL`
 This page is made by `python -m service.settings_table > docs/settings.md`.
 """
 
+_S3 = """\
+## What S3 must allow
+
+On the bucket: `ListBucket` and `ListBucketMultipartUploads`; on the objects under the prefix:
+`GetObject`, `PutObject`, `DeleteObject` and `AbortMultipartUpload`. The bucket must not keep
+versions: a video that is deleted would stay in them.
+"""
+
 
 def settings_page() -> str:
     """The page as Markdown."""
     parts = [_HEAD, "## API, workers and sweeper\n", _table(Settings)]
-    parts += ["## Commands that speak to a running service\n", _table(ClientSettings)]
+    parts += ["## Commands that speak to a running service\n", _table(ClientSettings), _S3]
     return "\n".join(parts)
 
 

@@ -256,8 +256,13 @@ SLOW_DOWN = (503, error("SlowDown"))
 
 
 @contextmanager
-def scripted_server(*answers: tuple[int, str]) -> Iterator[tuple[str, list[str]]]:
-    """A server that gives these answers, the last one for ever; and what it was asked."""
+def scripted_server(
+    *answers: tuple[int, str], held_back_bytes: int = 0
+) -> Iterator[tuple[str, list[str]]]:
+    """A server that gives these answers, the last one for ever; and what it was asked.
+
+    It announces `held_back_bytes` more than it sends, and hangs up.
+    """
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -265,13 +270,12 @@ def scripted_server(*answers: tuple[int, str]) -> Iterator[tuple[str, list[str]]
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
             status, text = answers[min(len(asked), len(answers) - 1)]
             asked.append(f"{self.command} {self.path}")
-            body = text.encode()
             self.send_response(status)
             self.send_header("ETag", '"etag"')
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", str(len(text) + held_back_bytes))
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(body)
+                self.wfile.write(text.encode())
 
         do_PUT = do_GET = do_HEAD = do_POST = do_DELETE = answer  # noqa: N815 - the base's names
 
@@ -342,6 +346,17 @@ def test_many_keys_are_listed_by_pages(tmp_path: Path) -> None:
         assert ["prefix=in%2Fvideos%2F" in line for line in asked] == [True, True]
         assert "continuation-token=t2" in asked[1]
         store.close()
+
+
+def test_a_download_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
+    with scripted_server((200, "half of it"), held_back_bytes=5) as (address, _):
+        store = open_store("s3://bucket", s3=access_to(address, tmp_path))
+        with pytest.raises(BlobUnavailableError, match="does not answer"), store.local_path("a"):
+            pass
+        with store.open("a") as reader, pytest.raises(BlobUnavailableError):
+            list(reader)
+        store.close()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_only_old_uploads_are_swept(tmp_path: Path) -> None:

@@ -189,6 +189,42 @@ def test_a_killed_process_leaves_no_blob_and_what_it_leaves_is_swept(
     assert [path.name for path in (root / ".parts").iterdir()] == ["notes.txt"]
 
 
+PUTS_IN_TURN = """
+import itertools
+import sys
+from pathlib import Path
+from service.blobs.local import LocalStore
+
+store = LocalStore(Path(sys.argv[1]))
+for turn in itertools.count():
+    store.put("videos/7/film", [bytes([turn % 256]) * 100_000] * 3, max_bytes=1 << 20)
+    print(turn, flush=True)
+"""
+
+
+def test_a_blob_is_whole_whenever_its_writer_is_killed(store: LocalStore, root: Path) -> None:
+    command = [sys.executable, "-c", PUTS_IN_TURN, str(root)]
+    for number in range(5):
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            time.sleep(number * 0.003)
+            process.kill()
+        content = content_of(store, "videos/7/film")
+        assert content == content[:1] * 300_000
+    assert list(store.keys()) == ["videos/7/film"]
+
+
+def test_a_folder_needs_no_boto3(root: Path) -> None:
+    program = (
+        "import sys; from service.blobs import open_store; open_store(sys.argv[1]); "
+        "import service.settings; print(sorted({'boto3', 'botocore'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", program, root.as_uri()]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout == "[]\n"
+
+
 PUTS_A_GIBIBYTE = """
 import sys
 from pathlib import Path
