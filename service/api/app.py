@@ -1,0 +1,100 @@
+"""The app: the parts of the service, the routes, and what stands around them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any, Final
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from service.api import health, jobs, keypoints, results, videos
+from service.api.context import Service
+from service.api.edge import RequestEdge
+from service.api.limits import Limits
+from service.api.metrics import RequestMetrics
+from service.api.problems import Problem, answer_errors
+from service.api.watching import JobWatch
+from service.blobs import BlobStore, open_store
+from service.database.engine import Database
+from service.models import ModelCatalogue
+from service.queue import JobQueue
+from service.settings import Settings
+
+_ROUTERS: Final = (videos.router, jobs.router, keypoints.router, results.router, health.router)
+_SUMMARY: Final = """\
+Upload a recording of an infant lying on its back; get 21 keypoints a frame, and a preview in which
+nobody can be recognised. Every request but those for health and documentation needs an API key:
+`Authorization: Bearer aggpose_...`. Errors are problem documents (RFC 9457) with a stable `code`.
+"""
+
+
+def create_app(
+    settings: Settings,
+    *,
+    database: Database | None = None,
+    store: BlobStore | None = None,
+    queue: JobQueue | None = None,
+) -> FastAPI:
+    """The API over the parts that the settings name; those that are given are used instead.
+
+    The parts are closed when the app's lifespan ends.
+
+    Raises:
+        DatabaseUrlError: The database's address is not one.
+        BlobStoreUrlError: The blob store's address is not one.
+        BlobUnavailableError: The blobs' folder cannot be made.
+        QueueUnavailableError: The broker's folder cannot be made.
+    """
+    database = database or Database(settings.database_url.get_secret_value())
+    limits = Limits(
+        requests_per_minute=settings.key_requests_per_minute,
+        uploads_per_hour=settings.key_uploads_per_hour,
+    )
+    service = Service(
+        settings=settings,
+        database=database,
+        store=store or open_store(settings.blob_url, s3=settings.s3_access()),
+        queue=queue or JobQueue(settings),
+        models=ModelCatalogue(settings.models_dir),
+        limits=limits,
+        watch=JobWatch(database),
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        service.queue.close()
+        service.store.close()
+        service.database.close()
+
+    app = FastAPI(
+        title="AggPose service",
+        version=version("aggpose-service"),
+        description=_SUMMARY,
+        lifespan=lifespan,
+        redoc_url=None,
+    )
+    app.state.service = service
+    registry = CollectorRegistry()
+    app.state.registry = registry
+    for router in _ROUTERS:
+        app.include_router(router)
+    answer_errors(app)
+    app.add_middleware(RequestEdge, metrics=RequestMetrics(registry))
+    _document_problems(app)
+    return app
+
+
+def _document_problems(app: FastAPI) -> None:
+    """Add the problem's schema, to which every route's documentation refers, to the document."""
+    made = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = made()
+        schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas |= schema.pop("$defs", {}) | {"Problem": schema}
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign] # as FastAPI's documentation has it

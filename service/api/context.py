@@ -1,0 +1,46 @@
+"""What the routes stand on: the parts of the service, made once for each process."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from service.api.limits import Limits
+from service.api.watching import JobWatch
+from service.blobs import BlobStore
+from service.database.engine import Database
+from service.models import ModelCatalogue
+from service.queue import JobQueue
+from service.settings import Settings
+
+
+@dataclass(frozen=True)
+class Service:
+    """The parts of a running API.
+
+    Attributes:
+        settings: As they were read at the edge.
+        database: Rows.
+        store: Blobs.
+        queue: Messages to workers.
+        models: What jobs can be done with.
+        limits: How much each key may ask.
+        watch: Wakes requests that wait for a job.
+    """
+
+    settings: Settings
+    database: Database
+    store: BlobStore
+    queue: JobQueue
+    models: ModelCatalogue
+    limits: Limits
+    watch: JobWatch
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+Parts = Annotated[Service, Depends(_service)]
+"""The parts of the service, for a route."""

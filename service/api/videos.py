@@ -1,0 +1,216 @@
+"""Routes of videos: uploaded, listed, shown, deleted."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
+
+from service.api.auth import Reader, Writer
+from service.api.context import Parts, Service
+from service.api.headers import POLL_AFTER_S, IdempotencyKey, address, job_address
+from service.api.pages import PageCursor, PageLimit
+from service.api.problems import documented
+from service.api.schemas import JobSummary, Moment, UploadAnswer, VideoAnswer, VideoList
+from service.api.sending import send_message
+from service.api.upload import FILE, Form, read_form
+from service.audit import note
+from service.database.engine import current_time
+from service.database.ids import new_id
+from service.database.pages import Cursor
+from service.database.tables import Job, Video
+from service.database.videos import VideoFilter, list_videos
+from service.jobs import JobRequest, add_job
+from service.keys import Caller
+from service.videos import SubjectReference, VideoDescription, add_video, delete_video, find_video
+
+router = APIRouter(prefix="/v1/videos", tags=["videos"])
+
+_FORM: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": [FILE],
+                    "additionalProperties": False,
+                    "properties": {
+                        FILE: {
+                            "type": "string",
+                            "format": "binary",
+                            "description": "MP4, QuickTime, Matroska, WebM, AVI or MPEG-TS",
+                        },
+                        "subject_reference": {
+                            "type": "string",
+                            "minLength": 1,
+                            "maxLength": 200,
+                            "description": "Your own word for the infant",
+                            "example": "ward3-0017",
+                        },
+                        "metadata": {
+                            "type": "string",
+                            "contentMediaType": "application/json",
+                            "description": "A JSON object to keep with the video",
+                            "example": '{"week": 12}',
+                        },
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+@router.post(
+    "",
+    status_code=201,
+    openapi_extra=_FORM,
+    responses=documented(
+        "upload.malformed", "video.conflict", "video.too_large", "video.unsupported_container",
+        "model.unknown", "job.idempotency_conflict", "blob.full", "blob.unavailable",
+    )
+    | {200: {"model": UploadAnswer, "description": "These bytes were uploaded before"}},
+)  # fmt: skip
+async def upload_video(  # noqa: PLR0913 - each is a parameter of the request
+    request: Request,
+    response: Response,
+    service: Parts,
+    caller: Writer,
+    *,
+    extract: Annotated[bool, Query(description="Start a job with it, too")] = False,
+    model: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
+    idempotency_key: IdempotencyKey = None,
+) -> UploadAnswer:
+    """Upload a video; `extract=true` starts its extraction, too.
+
+    The same bytes are one video of yours, however often they come.
+    """
+    service.limits.uploads.take(caller.key_id)
+    order = None
+    if extract:
+        chosen = await run_in_threadpool(service.models.pose_model, model)
+        order = _Order(model, chosen.manifest.name, idempotency_key)
+    most = service.settings.max_upload_bytes
+    form = await read_form(request, service.store, new_id(), max_bytes=most)
+    video, new, job = await run_in_threadpool(_register, service, caller, form, order)
+    response.status_code = 201 if new else 200
+    response.headers["Location"] = address(request, f"/v1/videos/{video.id}")
+    if job is not None:
+        response.headers["Link"] = f'<{job_address(request, job.id)}>; rel="related"'
+        response.headers["Retry-After"] = str(POLL_AFTER_S)
+    started = None if job is None else JobSummary.of(job)
+    return UploadAnswer(video=VideoAnswer.of(video), job=started)
+
+
+@router.get("", responses=documented("list.cursor"))
+def show_videos(  # noqa: PLR0913 - each is a parameter of the request
+    service: Parts,
+    caller: Reader,
+    *,
+    subject_reference: Annotated[SubjectReference | None, Query()] = None,
+    created_after: Moment | None = None,
+    sha256: Annotated[str | None, Query(pattern="^[0-9a-f]{64}$")] = None,
+    cursor: PageCursor = None,
+    limit: PageLimit = 50,
+) -> VideoList:
+    """Your videos, newest first."""
+    wanted = VideoFilter(
+        subject_reference=subject_reference, created_after=created_after, sha256=sha256
+    )
+    after = None if cursor is None else Cursor.parse(cursor)
+    with service.database.write() as session:
+        page = list_videos(session, caller.tenant_id, wanted, cursor=after, limit=limit)
+        note(session, caller, "video.list", None, now=current_time(session))
+    items = [VideoAnswer.of(video) for video in page.items]
+    return VideoList(items=items, next=page.next and page.next.text())
+
+
+@router.get("/{video_id}", responses=documented("video.not_found"))
+def show_video(video_id: UUID, service: Parts, caller: Reader) -> VideoAnswer:
+    """One video of yours."""
+    with service.database.write() as session:
+        video = find_video(session, caller.tenant_id, video_id)
+        note(session, caller, "video.read", video_id, now=current_time(session))
+    return VideoAnswer.of(video)
+
+
+@router.delete(
+    "/{video_id}", status_code=204, responses=documented("video.not_found", "blob.unavailable")
+)
+def remove_video(video_id: UUID, service: Parts, caller: Writer) -> None:
+    """Delete a video for good, and all that came from it: jobs, keypoints, stills, films."""
+    with service.database.write() as session:
+        jobs = delete_video(session, service.store, caller.tenant_id, video_id)
+        now = current_time(session)
+        note(session, caller, "video.delete", video_id, now=now)
+        for job_id in jobs:
+            note(session, caller, "job.delete", job_id, now=now)
+
+
+@dataclass(frozen=True)
+class _Order:
+    """The job that is asked for together with the upload.
+
+    Attributes:
+        model: As it was asked for.
+        chosen: The model that this is.
+        idempotency_key: Of the request.
+    """
+
+    model: str | None
+    chosen: str
+    idempotency_key: str | None
+
+
+def _register(
+    service: Service, caller: Caller, form: Form, order: _Order | None
+) -> tuple[Video, bool, Job | None]:
+    """Make what arrived a video, with its job; the blob stays only where it is needed."""
+    needed = False
+    try:
+        description = _description(form.fields)
+        with service.database.write() as session:
+            now = current_time(session)
+            video, new = add_video(session, caller.tenant_id, form.upload, description, now=now)
+            note(session, caller, "video.create", video.id, now=now)
+            job, new_job = None, False
+            if order is not None:
+                wanted = JobRequest(video_id=video.id, model=order.model)
+                job, new_job = add_job(
+                    session, caller.tenant_id, wanted, model=order.chosen,
+                    idempotency_key=order.idempotency_key, now=now,
+                )  # fmt: skip
+                note(session, caller, "job.create", job.id, now=now)
+        needed = new
+    finally:
+        if not needed:
+            service.store.delete(form.upload.blob.key)
+    if job is not None and new_job:
+        send_message(service, job)
+    return video, new, job
+
+
+def _description(fields: Mapping[str, str]) -> VideoDescription:
+    """What the form says of the video.
+
+    Raises:
+        RequestValidationError: A field is unknown, or not what it should be.
+    """
+    values: dict[str, Any] = dict(fields)
+    if "metadata" in values:
+        try:
+            values["metadata"] = json.loads(values["metadata"])
+        except (ValueError, RecursionError):
+            wrong = {"loc": ("body", "metadata"), "msg": "expected a JSON object"}
+            raise RequestValidationError([wrong]) from None
+    try:
+        return VideoDescription.model_validate(values)
+    except ValidationError as error:
+        found = [one | {"loc": ("body", *one["loc"])} for one in error.errors()]
+        raise RequestValidationError(found) from None
