@@ -1,0 +1,110 @@
+"""`aggpose worker` and `aggpose sweeper`."""
+
+import multiprocessing
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from typing import Final, get_args
+
+import click
+
+import migrations
+from model.runtime.engines import PRECISIONS, EngineName, Precision
+from model.spec.errors import ModelError
+from service.errors import ServiceError
+from service.log_lines import configure_logging
+from service.queue import EXTRACT_QUEUE, PREVIEW_QUEUE
+from service.settings import Settings
+from workers.app import WorkerApp
+from workers.errors import WorkerError
+from workers.models import Device, ModelOptions, Models
+from workers.sweeper import Sweeper
+from workers.workplace import WorkerOptions, scratch_dir
+
+QUEUES: Final = (EXTRACT_QUEUE, PREVIEW_QUEUE)
+
+
+@click.command()
+@click.option(
+    "--queue", "queues", multiple=True, type=click.Choice(QUEUES), default=QUEUES,
+    show_default=True, help="Which work it takes: finding keypoints, or making previews and files.",
+)  # fmt: skip
+@click.option("--device", default="cpu", show_default=True, help="cpu, or cuda:0 and the like.")
+@click.option(
+    "--engine", type=click.Choice(list(PRECISIONS)),
+    help="[default: cpu: openvino, where installed; cuda: cuda]",
+)  # fmt: skip
+@click.option(
+    "--precision", type=click.Choice(get_args(Precision)), default="float32", show_default=True,
+    help="Of the pose model's arithmetic.",
+)  # fmt: skip
+@click.option("--batch-size", type=click.IntRange(1, 256), default=8, show_default=True)
+@click.option("--threads", type=click.IntRange(0, 256), default=0, help="0: the engine's choice.")
+@click.option(
+    "--processes", type=click.IntRange(1, 64), default=1, show_default=True,
+    help="How many jobs it does at a time; one for each GPU.",
+)  # fmt: skip
+def worker(
+    queues: tuple[str, ...], device: str, engine: EngineName | None, precision: Precision,
+    batch_size: int, threads: int, processes: int,
+) -> None:  # fmt: skip
+    """Work on jobs until it is told to stop; then the job at hand is given back at once.
+
+    What it is told does not run on the device that it is told: it does not start. SIGTERM and
+    Ctrl-C stop it.
+    """
+    with _one_line_errors():
+        settings = Settings.read()
+        configure_logging(settings.log_level)
+        models = ModelOptions(
+            device=Device.of(device, engine), precision=precision, batch_size=batch_size,
+            threads=threads, models_dir=settings.models_dir,
+            cache_dir=settings.data_dir / "engines",
+        )  # fmt: skip
+        migrations.require_head(settings.database_url.get_secret_value())
+        if EXTRACT_QUEUE in queues:
+            _try_models(models)
+        options = WorkerOptions(queues=tuple(dict.fromkeys(queues)), models=models)
+        status = WorkerApp(settings, options, processes=processes).run()
+    sys.exit(status)
+
+
+def _try_models(options: ModelOptions) -> None:
+    """Open models in a process that ends again: what has run them cannot be forked.
+
+    Raises:
+        ModelError: One does not run where it shall.
+        WorkerError: There are none.
+    """
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(max_workers=1, mp_context=context) as apart:
+        apart.submit(Models(options).try_usual).result()
+
+
+@click.command()
+def sweeper() -> None:
+    """Look for jobs whose worker or whose message was lost, until it is told to stop.
+
+    One is enough for all machines; more do no harm. SIGTERM and Ctrl-C stop it.
+    """
+    with _one_line_errors():
+        settings = Settings.read()
+        configure_logging(settings.log_level)
+        migrations.require_head(settings.database_url.get_secret_value())
+        stops = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stops.set())
+        Sweeper(settings, scratch_dir(settings)).run(stops)
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """Every expected error is one line on stderr and exit status 1."""
+    try:
+        yield
+    except (ModelError, ServiceError, WorkerError) as error:
+        click.echo(f"aggpose: {error} [{error.code}]", err=True)
+        sys.exit(1)
