@@ -16,7 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, text
 
-from service.database.engine import MIGRATING, open_engine, unavailable_is_typed
+from service.database.engine import MIGRATING, errors_are_typed, open_engine
 from service.errors import DatabaseVersionError
 
 LOCK_KEY: Final = 0x616767706F7365
@@ -68,7 +68,7 @@ def current(url: str) -> str | None:
     """
     engine = open_engine(url)
     try:
-        with unavailable_is_typed(), engine.connect() as connection:
+        with errors_are_typed(), engine.connect() as connection:
             return _revision(connection)
     finally:
         engine.dispose()
@@ -135,7 +135,7 @@ def _locked(url: str) -> Iterator[Connection]:
     engine = open_engine(url, patience_s=PATIENCE_S)
     migrating = engine.execution_options(**MIGRATING)
     try:
-        with unavailable_is_typed(), migrating.begin() as connection:
+        with errors_are_typed(), migrating.begin() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK_KEY})
             yield connection

@@ -12,14 +12,15 @@ from threading import Lock
 from types import MappingProxyType
 from typing import Any, Final
 
+import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from service.errors import DatabaseUnavailableError, DatabaseUrlError
+from service.errors import ConstraintError, DatabaseUnavailableError, DatabaseUrlError
 
 # What a connection of each kind says when its transaction begins. On SQLite a writer takes the lock
 # at once: a transaction that reads first and writes later could not get it without starting over.
@@ -67,7 +68,7 @@ class Database:
         Raises:
             DatabaseUnavailableError: The database does not answer.
         """
-        with unavailable_is_typed(), Session(self._reading, expire_on_commit=False) as session:
+        with errors_are_typed(), Session(self._reading, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
@@ -78,10 +79,11 @@ class Database:
 
         Raises:
             DatabaseUnavailableError: The database does not answer, or is locked for too long.
+            ConstraintError: What was written breaks a rule of the tables.
         """
         with (
             self._turn(),
-            unavailable_is_typed(),
+            errors_are_typed(),
             Session(self._writing, expire_on_commit=False) as session,
             session.begin(),
         ):
@@ -150,16 +152,20 @@ def open_engine(url: str, *, pool_size: int = 10, patience_s: float = 10.0) -> E
 
 
 @contextmanager
-def unavailable_is_typed() -> Iterator[None]:
-    """Turn a driver's word for "not there", "locked" or "cut off" into the service's own.
+def errors_are_typed() -> Iterator[None]:
+    """Turn a driver's word for "not there", "locked", "cut off" or "refused" into ours.
 
     Raises:
         DatabaseUnavailableError: The database does not answer, or not in time.
+        ConstraintError: What was written breaks a rule of the tables.
     """
     try:
         yield
     except PoolTimeoutError as error:
         raise DatabaseUnavailableError("the database is busy: no connection got free") from error
+    except IntegrityError as error:
+        # Without its cause: PostgreSQL repeats the row in it, and errors end up in logs.
+        raise ConstraintError(f"the tables refuse this: {_broken_rule(error)}") from None
     except DBAPIError as error:
         if not (isinstance(error, OperationalError) or error.connection_invalidated):
             raise
@@ -167,11 +173,19 @@ def unavailable_is_typed() -> Iterator[None]:
         raise DatabaseUnavailableError(f"the database does not answer: {reason}") from error
 
 
+def _broken_rule(error: IntegrityError) -> str:
+    """The constraint's or the column's name, and nothing of the row."""
+    if isinstance(error.orig, psycopg.Error):
+        facts = error.orig.diag
+        return facts.constraint_name or facts.column_name or "a constraint"
+    return str(error.orig)
+
+
 def _address(url: str) -> URL:
     """The parsed address, with the driver that the service brings."""
     try:
         address = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         # The address itself is not repeated: it may hold a password.
         raise DatabaseUrlError("expected sqlite:///file or postgresql://..., got no URL") from None
     backend = address.get_backend_name()

@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from service.database.leases import LeaseTerms
-from service.database.tables import Job, JobStage
+from service.database.tables import RUNNING, WAITING, Job, JobStage
 
 EXHAUSTED_CODE: Final = "job.attempts_exhausted"
 EXHAUSTED_DETAIL: Final = (
@@ -58,29 +58,30 @@ def sweep(session: Session, *, now: datetime, terms: LeaseTerms, limit: int = 10
 
     One round changes at most `limit` jobs of each kind.
     """
-    expired = and_(Job.state == "running", Job.lease_until < now)
-    free = or_(Job.state == "queued", expired)
-    no_lease = {"lease_token": None, "lease_until": None}
+    waiting, running = text(WAITING), text(RUNNING)  # word for word, so that the indexes are used
+    expired = _change(
+        session, and_(running, Job.lease_until < now), limit,
+        {"state": "queued", "queued_at": now, "sent_at": None}
+        | {"lease_token": None, "lease_until": None},
+    )  # fmt: skip
     canceled = _change(
-        session, and_(free, Job.cancel_requested.is_(True)), limit,
-        no_lease | {"state": "canceled", "finished_at": now},
+        session, and_(waiting, Job.cancel_requested.is_(True)), limit,
+        {"state": "canceled", "finished_at": now},
     )  # fmt: skip
     failed = _change(
-        session, and_(free, Job.attempt >= terms.attempts), limit,
-        no_lease
-        | {"state": "failed", "finished_at": now, "error_code": EXHAUSTED_CODE}
+        session, and_(waiting, Job.attempt >= terms.attempts), limit,
+        {"state": "failed", "finished_at": now, "error_code": EXHAUSTED_CODE}
         | {"error_detail": EXHAUSTED_DETAIL.format(attempts=terms.attempts)},
     )  # fmt: skip
-    requeued = _change(
-        session, expired, limit, no_lease | {"state": "queued", "queued_at": now, "sent_at": None}
-    )
     lost = or_(Job.sent_at.is_(None), Job.sent_at < now - timedelta(seconds=terms.resend_s))
-    to_send = _change(session, and_(Job.state == "queued", lost), limit, {"sent_at": now})
-    return Swept(_ids(requeued), _ids(failed), _ids(canceled), tuple(to_send))
-
-
-def _ids(changed: Sequence[Message]) -> tuple[UUID, ...]:
-    return tuple(message.job_id for message in changed)
+    to_send = _change(session, and_(waiting, lost), limit, {"sent_at": now})
+    ended = {message.job_id for message in (*canceled, *failed)}
+    return Swept(
+        requeued=tuple(each.job_id for each in expired if each.job_id not in ended),
+        failed=tuple(message.job_id for message in failed),
+        canceled=tuple(message.job_id for message in canceled),
+        to_send=tuple(to_send),
+    )
 
 
 def _change(

@@ -30,7 +30,10 @@ from service.database.ids import new_id
 
 JobState = Literal["queued", "running", "succeeded", "failed", "canceled"]
 JobStage = Literal["extract", "preview", "done"]
-FINISHED: Final[tuple[JobState, ...]] = ("succeeded", "failed", "canceled")
+
+WAITING: Final = "state = 'queued'"
+RUNNING: Final = "state = 'running'"
+"""Conditions of indexes: a query uses them that has the same words."""
 
 
 class Base(DeclarativeBase):
@@ -173,11 +176,11 @@ class Job(Base):
         Index(None, "video_id", "created_at", "id"),
         Index(
             "ix_jobs_waiting", "sent_at",
-            sqlite_where=text("state = 'queued'"), postgresql_where=text("state = 'queued'"),
+            sqlite_where=text(WAITING), postgresql_where=text(WAITING),
         ),
         Index(
             "ix_jobs_leased", "lease_until",
-            sqlite_where=text("state = 'running'"), postgresql_where=text("state = 'running'"),
+            sqlite_where=text(RUNNING), postgresql_where=text(RUNNING),
         ),
     )  # fmt: skip
 

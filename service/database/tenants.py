@@ -6,6 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from sqlalchemy import or_, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from service.database.changes import changed
@@ -17,11 +18,15 @@ LAST_USE_EVERY: Final = timedelta(minutes=1)
 
 def add_tenant(session: Session, *, name: str, now: datetime) -> Tenant:
     """Make a tenant, or give the one of this name."""
-    if (known := find_tenant(session, name=name)) is not None:
-        return known
     tenant = Tenant(name=name, created_at=now)
-    session.add(tenant)
-    session.flush()
+    try:
+        with session.begin_nested():
+            session.add(tenant)
+    except IntegrityError:
+        known = find_tenant(session, name=name)
+        if known is None:
+            raise
+        return known
     return tenant
 
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from service.database.tables import Base
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
+def postgresql() -> Iterator[Callable[[str], str]]:
     """Makes an empty database of this name on the session's PostgreSQL server; gives its URL."""
-    folder = tmp_path_factory.mktemp("postgresql")
+    # Not in pytest's folder: as root the server runs as another user, from whom pytest shuts it.
+    folder = Path(tempfile.mkdtemp(prefix="aggpose-postgresql-"))
     with pytest.MonkeyPatch.context() as patch:
         # The package looks for a folder for its lock when it is imported, and warns without one.
         patch.setenv("XDG_RUNTIME_DIR", str(folder))
@@ -35,6 +37,7 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[s
     yield make
     os.kill(server.get_postmaster_info().pid, signal.SIGQUIT)  # at once, with nothing saved
     server.cleanup()
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")
