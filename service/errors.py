@@ -255,3 +255,21 @@ class NotReadyError(ServiceError):
     def __init__(self, missing: dict[str, str]) -> None:
         super().__init__(f"not ready: {', '.join(missing)}")
         self.missing = missing
+
+
+class ListenError(ServiceError):
+    """The API cannot listen at its address: another program does, or it is none of this machine."""
+
+    code = "serve.address"
+
+
+class FolderInUseError(ServiceError):
+    """The system runs in this folder already."""
+
+    code = "up.folder_in_use"
+
+
+class PartFailedError(ServiceError):
+    """A process of the system ended by itself, or the system did not get ready in time."""
+
+    code = "up.part_failed"

@@ -12,6 +12,8 @@ from importlib import metadata
 import click
 
 from model.spec.errors import MissingPackageError, ModelError
+from service.client_errors import ClientError
+from service.errors import ServiceError
 from workers.pipeline.errors import PipelineError
 
 MODEL_COMMANDS = {
@@ -37,6 +39,26 @@ VIDEO_COMMANDS = {
     "extract": ("workers.pipeline.commands:extract", "Find keypoints in videos, and mask them."),
     "probe": ("workers.pipeline.commands:probe", "Say what a video says of itself."),
     "bench": ("workers.pipeline.commands:bench", "Time the extraction of a video."),
+}
+
+SERVICE_COMMANDS = {
+    "up": ("service.commands:up", "Run the whole system on this machine, in one folder."),
+    "submit": ("service.commands:submit", "Have videos worked on by a running service."),
+    "serve": ("service.commands:serve", "Answer the REST API's requests."),
+    "worker": ("workers.commands:worker", "Work on jobs: find keypoints, make previews."),
+    "sweeper": ("workers.commands:sweeper", "Look for jobs that were lost."),
+}
+
+KEY_COMMANDS = {
+    "create": ("service.commands:create_key", "Make an API key, and print it once."),
+    "list": ("service.commands:list_keys", "List the API keys without their secrets."),
+    "revoke": ("service.commands:revoke_key", "End an API key."),
+}
+
+DATABASE_COMMANDS = {
+    "upgrade": ("service.commands:upgrade_database", "Make the tables, or bring them up to date."),
+    "downgrade": ("service.commands:downgrade_database", "Go back to an older version."),
+    "current": ("service.commands:show_database", "Say of which version the tables are."),
 }
 
 DATA_COMMANDS = {
@@ -116,7 +138,13 @@ class LazyGroup(click.Group):
 
 _HELP = ["-h", "--help"]
 
-app = LazyGroup("aggpose", VIDEO_COMMANDS, "Infant pose from clinical video: AggPose as a service.")
+app = LazyGroup(
+    "aggpose",
+    VIDEO_COMMANDS | SERVICE_COMMANDS,
+    "Infant pose from clinical video: AggPose as a service.",
+)
+app.add_command(LazyGroup("keys", KEY_COMMANDS, "Make and end API keys."))
+app.add_command(LazyGroup("db", DATABASE_COMMANDS, "Keep the database's tables up to date."))
 app.add_command(LazyGroup("model", MODEL_COMMANDS, "Make, check and time models."))
 app.add_command(LazyGroup("synth", SYNTH_COMMANDS, "Make labelled synthetic infants."))
 app.add_command(LazyGroup("data", DATA_COMMANDS, "Check labelled pictures, cover their heads."))
@@ -134,10 +162,14 @@ def main() -> None:
         if package not in EXTRA_OF_PACKAGE:
             raise
         _fail(MissingPackageError.of(package, EXTRA_OF_PACKAGE[package]))
-    except (ModelError, PipelineError) as error:
+    except (ModelError, PipelineError, ServiceError, ClientError) as error:
         _fail(error)
 
 
-def _fail(error: ModelError | PipelineError) -> None:
+def _fail(error: ModelError | PipelineError | ServiceError | ClientError) -> None:
     click.echo(f"aggpose: {error} [{error.code}]", err=True)
     sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,281 @@
+"""`aggpose up`, `serve`, `keys`, `db` and `submit`."""
+
+import json
+import shutil
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+import migrations
+from model.spec.progress import Progress
+from service import keys
+from service.client import Client
+from service.client_errors import ClientError
+from service.database import tenants
+from service.database.engine import Database, current_time
+from service.log_lines import configure_logging
+from service.running import System
+from service.serving import address_of, listen, serve_by_many
+from service.serving import serve as serve_here
+from service.settings import ClientSettings, Settings
+from service.submitting import Order, Submission
+
+FAILED, INTERRUPTED = 1, 130
+"""Exit codes: some video failed; stopped by Ctrl-C (as shells say it)."""
+
+
+@click.command()
+@click.option(
+    "--data", type=click.Path(file_okay=False, path_type=Path),
+    help="The folder that holds everything.  [default: aggpose-data]",
+)  # fmt: skip
+@click.option("--host", help="0.0.0.0: all of this machine's addresses.  [default: 127.0.0.1]")
+@click.option("--port", type=click.IntRange(0, 65535), help="0: a free one.  [default: 8000]")
+@click.option("--device", help="cpu, or cuda:0 and the like.  [default: cpu]")
+@click.option("--engine", help="As of `aggpose worker`.  [default: openvino, where installed]")
+@click.option("--threads", type=click.IntRange(0, 256), help="CPU threads of each model.")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
+def up(
+    data: Path | None, host: str | None, port: int | None, device: str | None, engine: str | None,
+    threads: int | None, command: tuple[str, ...],
+) -> None:  # fmt: skip
+    """Run the whole system on this machine: API, workers, sweeper, database, files.
+
+    The first start prints an API key. Ctrl-C stops everything; what was being worked on goes on at
+    the next start. With a COMMAND, the system runs for as long as the command does, which finds it
+    by AGGPOSE_SERVER_URL and AGGPOSE_API_KEY; its exit status is the command's.
+    """
+    if command and shutil.which(command[0]) is None:
+        raise click.UsageError(f"expected a command that can be run, got {command[0]}")
+    given = {"data_dir": data, "host": host, "port": port}
+    settings = Settings.read(**_said(given))
+    options = {"--device": device, "--engine": engine, "--threads": threads}
+    words = [word for name, value in _said(options).items() for word in (name, str(value))]
+    system = System(settings=settings, worker_options=words, tell=_tell)
+    sys.exit(system.run(command))
+
+
+def _tell(line: str) -> None:
+    click.echo(f"aggpose: {line}")
+
+
+@click.command()
+@click.option("--host", help="The address to listen on.  [default: AGGPOSE_HOST, or 127.0.0.1]")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="0: a free one.  [default: AGGPOSE_PORT, or 8000]"
+)
+@click.option("--processes", type=click.IntRange(1, 64), default=1, show_default=True)
+@click.option("--fd", type=click.IntRange(0), hidden=True, help="A socket that listens already.")
+def serve(host: str | None, port: int | None, processes: int, fd: int | None) -> None:
+    """Answer the REST API's requests. SIGTERM and Ctrl-C stop it."""
+    settings = Settings.read(**_said({"host": host, "port": port}))
+    configure_logging(settings.log_level)
+    migrations.require_head(settings.database_url.get_secret_value())
+    listening = listen(settings.host, settings.port) if fd is None else socket.socket(fileno=fd)
+    if fd is None:
+        _tell(f"the API listens at {address_of(listening)}")
+    if processes > 1:
+        serve_by_many(listening, processes, _tell)
+    else:
+        serve_here(settings, listening)
+
+
+@click.command("create")
+@click.option("--tenant", required=True, help="Whose it is; made when it is not there.")
+@click.option(
+    "--scope", "scopes", multiple=True, type=click.Choice(keys.SCOPES), default=("read", "write"),
+    show_default=True, help="What it may do.",
+)  # fmt: skip
+@click.option("--name", default="", help="What it is for, in your words.")
+def create_key(tenant: str, scopes: tuple[keys.Scope, ...], name: str) -> None:
+    """Make an API key, and print it: it is never shown again."""
+    database = _database()
+    with database.write() as session:
+        key = keys.create_key(
+            session, tenant=tenant, name=name, scopes=scopes, now=current_time(session)
+        )
+    click.echo(key.text)
+
+
+@click.command("list")
+@click.option("--tenant", help="Of this tenant only.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def list_keys(tenant: str | None, *, as_json: bool) -> None:
+    """List the API keys by their prefixes, without their secrets."""
+    with _database().read() as session:
+        names = {one.id: one.name for one in tenants.list_tenants(session)}
+        rows = [
+            {
+                "prefix": key.prefix, "tenant": names[key.tenant_id], "name": key.name,
+                "scopes": key.scopes, "created_at": key.created_at.isoformat(),
+                "last_used_at": key.last_used_at and key.last_used_at.isoformat(),
+                "revoked_at": key.revoked_at and key.revoked_at.isoformat(),
+            }
+            for key in tenants.list_keys(session)
+            if tenant in (None, names[key.tenant_id])
+        ]  # fmt: skip
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    click.echo(f"{'prefix':14}{'tenant':16}{'scopes':18}{'last used':14}{'':10}name")
+    for row in rows:
+        used, ended = str(row["last_used_at"] or "never")[:10], "revoked" * bool(row["revoked_at"])
+        scopes = ",".join(row["scopes"] or [])
+        click.echo(
+            f"{row['prefix']:14}{row['tenant']:16}{scopes:18}{used:14}{ended:10}{row['name']}"
+        )
+
+
+@click.command("revoke")
+@click.argument("prefix")
+def revoke_key(prefix: str) -> None:
+    """End the API key that begins with aggpose_PREFIX_, at once."""
+    with _database().write() as session:
+        keys.revoke_key(session, prefix=prefix, now=current_time(session))
+
+
+@click.command("upgrade")
+def upgrade_database() -> None:
+    """Make the database's tables those of this program; safe to run twice, and at once."""
+    settings = Settings.read()
+    url = settings.database_url.get_secret_value()
+    if url.startswith("sqlite:"):
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    migrations.upgrade(url)
+    click.echo(f"the tables are of version {migrations.head()}")
+
+
+@click.command("downgrade")
+@click.argument("revision")
+def downgrade_database(revision: str) -> None:
+    """Go back to REVISION; what only newer tables hold is lost, and everything at `base`."""
+    migrations.downgrade(Settings.read().database_url.get_secret_value(), revision)
+    click.echo(f"the tables are of version {revision}")
+
+
+@click.command("current")
+def show_database() -> None:
+    """Say of which version the tables are, and which one this program needs."""
+    found = migrations.current(Settings.read().database_url.get_secret_value())
+    click.echo(f"tables: {found or 'none'}; this program: {migrations.head()}")
+
+
+def _database() -> Database:
+    """The database of the environment's settings.
+
+    Raises:
+        DatabaseError: It is not there, or its tables are not those of this program.
+    """
+    url = Settings.read().database_url.get_secret_value()
+    migrations.require_head(url)
+    return Database(url, pool_size=1)
+
+
+@click.command()
+@click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--url", help="Where the service is.  [default: AGGPOSE_SERVER_URL, or this machine]")
+@click.option("--wait", is_flag=True, help="Wait until the jobs have ended.")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path),
+    help="Wait, and fetch each video's results into a folder of its name in here.",
+)  # fmt: skip
+@click.option("--model", help="Pose model.  [default: the service's usual one]")
+@click.option("--window", type=int, help="Frames that are worked on together.")
+@click.option("--detect-every", type=int, help="Frames between detections.")
+@click.option("--cover", type=click.Choice(["mosaic", "solid"]), help="What lies over heads.")
+@click.option("--names", is_flag=True, help="Write keypoints' names into the preview.")
+@click.option("--cutoff-hz", type=float, help="Of the filtered series' low pass.")
+@click.option("--subject", help="Your own word for the infant.")
+@click.option("--again", is_flag=True, help="Work anew where the same was asked for before.")
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON a video.")
+def submit(
+    videos: tuple[Path, ...], url: str | None, out: Path | None, model: str | None,
+    window: int | None, detect_every: int | None, cover: str | None, cutoff_hz: float | None,
+    subject: str | None, *, wait: bool, names: bool, again: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Have VIDEOS worked on by a running service; the key is in AGGPOSE_API_KEY.
+
+    OUT/NAME gets what `aggpose extract` leaves: keypoints, quality, stills and a masked preview. A
+    call that was stopped goes on when it is given again: the service knows the videos and the jobs.
+
+    Exit status: 0 all videos are done; 1 some failed, the others are done; 2 a wrong option;
+    130 stopped by Ctrl-C.
+    """
+    settings = ClientSettings.read(**_said({"server_url": url}))
+    if settings.api_key is None:
+        raise click.UsageError("expected an API key in AGGPOSE_API_KEY, got none")
+    if out is not None and len({video.stem for video in videos}) < len(videos):
+        raise click.UsageError("expected videos of different names: results lie in folders of them")
+    given = {
+        "window": window, "detect_every": detect_every, "cover": cover, "names": names or None,
+        "cutoff_hz": cutoff_hz,
+    }  # fmt: skip
+    order = Order(model=model, parameters=_said(given), subject_reference=subject, again=again)
+    with Client(settings.server_url, settings.api_key.get_secret_value()) as client:
+        work = _Work(Submission(client, order, progress=_progress), as_json=as_json)
+        try:
+            work.do(videos, wait=wait or out is not None, out=out)
+        except KeyboardInterrupt:
+            click.echo("stopped; call again to go on", err=True)
+            sys.exit(INTERRUPTED)
+    sys.exit(FAILED if work.failed else 0)
+
+
+class _Work:
+    """Submits videos, and says how each one went."""
+
+    def __init__(self, submission: Submission, *, as_json: bool) -> None:
+        self._submission, self._as_json = submission, as_json
+        self.failed = False
+
+    def do(self, videos: tuple[Path, ...], *, wait: bool, out: Path | None) -> None:
+        """Start all jobs, so that the service has work, then wait for one after another."""
+        started = {}
+        for video in dict.fromkeys(videos):
+            try:
+                started[video] = self._submission.start(video)
+            except (ClientError, OSError) as error:
+                self._fail(video, error)
+        for video, job in started.items():
+            if not wait:
+                self._say(video, {"state": job.state, "job": str(job.id)}, f"job {job.id}")
+                continue
+            try:
+                done = self._submission.finish(job.id)
+                if out is not None:
+                    self._submission.fetch(job.id, out / video.stem)
+            except (ClientError, OSError) as error:
+                self._fail(video, error, job=str(job.id))
+            else:
+                facts = {"state": done.state, "job": str(job.id), "frames": done.frames_done}
+                place = {} if out is None else {"folder": str(out / video.stem)}
+                line = f"{done.frames_done} frames; {place.get('folder', f'job {job.id}')}"
+                self._say(video, facts | place, line)
+
+    def _say(self, video: Path, facts: Mapping[str, object], line: str) -> None:
+        known = {"video": str(video), **facts}
+        click.echo(json.dumps(known) if self._as_json else f"{video}: {line}")
+
+    def _fail(self, video: Path, error: ClientError | OSError, **facts: str) -> None:
+        self.failed = True
+        code = error.code if isinstance(error, ClientError) else "client.file"
+        reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
+        request = getattr(error, "request_id", "")
+        if self._as_json:
+            told = {"state": "failed", "code": code, "message": reason, **facts}
+            click.echo(json.dumps({"video": str(video), **told}))
+        asked = f" (request {request})" if request else ""
+        click.echo(f"aggpose: {video}: {reason} [{code}]{asked}", err=True)
+
+
+def _progress(unit: str, total: int | None, done: int) -> Progress:
+    return Progress(total, unit, done=done)
+
+
+def _said(options: Mapping[str, object]) -> dict[str, Any]:
+    """The options that were given."""
+    return {name: value for name, value in options.items() if value is not None}
