@@ -15,7 +15,13 @@ from typing import Any, Final
 import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    OperationalError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -38,7 +44,7 @@ MIGRATING: Final[Mapping[str, Any]] = MappingProxyType(
 
 
 class Database:
-    """The service's database.
+    """The service's database; every process makes its own, after it was forked.
 
     Args:
         url: `sqlite:///file` or `postgresql://user:password@host/name`.
@@ -75,7 +81,7 @@ class Database:
     def write(self) -> Iterator[Session]:
         """A session that commits when the block ends well, and otherwise leaves no trace.
 
-        Keep the block short: on SQLite nobody else writes meanwhile.
+        Keep the block short, and none inside another: on SQLite nobody else writes meanwhile.
 
         Raises:
             DatabaseUnavailableError: The database does not answer, or is locked for too long.
@@ -163,7 +169,7 @@ def errors_are_typed() -> Iterator[None]:
         yield
     except PoolTimeoutError as error:
         raise DatabaseUnavailableError("the database is busy: no connection got free") from error
-    except IntegrityError as error:
+    except (DataError, IntegrityError) as error:
         # Without its cause: PostgreSQL repeats the row in it, and errors end up in logs.
         raise ConstraintError(f"the tables refuse this: {_broken_rule(error)}") from None
     except DBAPIError as error:
@@ -173,11 +179,11 @@ def errors_are_typed() -> Iterator[None]:
         raise DatabaseUnavailableError(f"the database does not answer: {reason}") from error
 
 
-def _broken_rule(error: IntegrityError) -> str:
+def _broken_rule(error: DBAPIError) -> str:
     """The constraint's or the column's name, and nothing of the row."""
     if isinstance(error.orig, psycopg.Error):
         facts = error.orig.diag
-        return facts.constraint_name or facts.column_name or "a constraint"
+        return facts.constraint_name or facts.column_name or "a value that cannot be"
     return str(error.orig)
 
 

@@ -1,6 +1,5 @@
 """Real databases for the service's tests: PostgreSQL from a wheel, started once, and SQLite."""
 
-import os
 import shutil
 import signal
 import tempfile
@@ -35,7 +34,10 @@ def postgresql() -> Iterator[Callable[[str], str]]:
         return server.get_uri(database=name)
 
     yield make
-    os.kill(server.get_postmaster_info().pid, signal.SIGQUIT)  # at once, with nothing saved
+    postmaster = server.get_postmaster_info().process
+    assert postmaster is not None
+    postmaster.send_signal(signal.SIGQUIT)  # at once, with nothing saved
+    postmaster.wait(30)
     server.cleanup()
     shutil.rmtree(folder)
 

@@ -166,6 +166,13 @@ def test_moments_are_in_utc_and_exact(database: Database) -> None:
     assert now > NOW
 
 
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+def test_text_that_postgresql_cannot_keep_is_refused(database: Database) -> None:
+    with pytest.raises(ConstraintError, match="a value that cannot be") as caught:
+        make_tenant(database, "Baby\0Doe")
+    assert "Doe" not in str(caught.value)
+
+
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_sqlite_is_set_up(database: Database) -> None:
     with database.write() as session:
