@@ -81,7 +81,7 @@ class Room:
         self.store.close()
         self.database.close()
 
-    def add(self, film: Path, *, send: bool = True, **parameters: object) -> UUID:
+    def add(self, film: Path, *, model: str | None = None, send: bool = True) -> UUID:
         """Upload a film and make a job of it."""
         content = film.read_bytes()
         key = f"videos/{sha256(content).hexdigest()}"
@@ -93,8 +93,8 @@ class Room:
                 media_type="video/mp4", blob_key=key, created_at=now,
             ))  # fmt: skip
             job, _ = add_job(session, Job(
-                tenant_id=self.tenant.id, video_id=video.id, model=self.model,
-                parameters=parameters, created_at=now, queued_at=now, sent_at=now,
+                tenant_id=self.tenant.id, video_id=video.id, model=model or self.model,
+                created_at=now, queued_at=now, sent_at=now,
             ))  # fmt: skip
         if send:
             self.queue.send(job.id, "extract")
@@ -147,6 +147,16 @@ class Room:
             artifact = find_artifact(session, job_id, kind)
         assert artifact is not None
         return b"".join(self.store.open(artifact.blob_key))
+
+
+def same_files(room: Room, job_id: UUID, expected: Path) -> None:
+    """A job's keypoints and the record of its masks are those of `aggpose extract`, to the byte."""
+    names = [
+        path.name for path in expected.iterdir() if path.suffix == ".csv" or "keyp" in path.name
+    ]
+    assert len(names) == 5
+    for name in names:
+        assert room.artifact(job_id, name) == (expected / name).read_bytes(), name
 
 
 def kill_tree(process: "subprocess.Popen[bytes]") -> None:

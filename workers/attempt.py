@@ -30,6 +30,7 @@ from service.errors import (
     ServiceError,
     VideoNotFoundError,
 )
+from service.jobs import message_failed
 from service.queue import JobQueue
 from workers.errors import WorkerError
 from workers.leases import HeldJob, patiently
@@ -99,20 +100,20 @@ class Attempts:
         """
         taken = self._claim(job_id, stage, worker_id)
         if taken is None:
-            _LOG.info("job %s: nothing to %s", job_id, stage)
+            _LOG.info("nothing to %s", stage, extra={"facts": {"job_id": str(job_id)}})
             return
         held = HeldJob(
             self._database, taken, self._terms, heartbeat_s=self._heartbeat_s,
             worker_stops=self._worker_stops, keep_message=keep_message,
         )  # fmt: skip
-        _LOG.info("job %s: %s, attempt %d", job_id, stage, taken.job.attempt)
+        _LOG.info("%s, attempt %d", stage, taken.job.attempt, extra=held.about)
         with held:
             try:
                 self._work(held, work)
             except LeaseLostError:
-                _LOG.warning("job %s: the lease was lost", job_id)
-            except (DatabaseUnavailableError, QueueUnavailableError) as error:
-                _LOG.warning("job %s: left to the sweeper: %s", job_id, error)
+                _LOG.warning("the lease was lost", extra=held.about)
+            except DatabaseUnavailableError as error:
+                _LOG.warning("left to the sweeper: %s", error, extra=held.about)
 
     def _claim(self, job_id: UUID, stage: JobStage, worker_id: str) -> Claim | None:
         def once() -> Claim | None:
@@ -127,24 +128,23 @@ class Attempts:
 
     def _work(self, held: HeldJob, work: Work) -> None:
         """Work, and end the hold by what became of it."""
-        job_id = held.job.id
         try:
             work(held)
         except CancelledError:
             self._stop(held)
         except LeaseLostError:
             # Perhaps taken away, perhaps ended by us in a commit whose answer was lost.
-            self._queue.send(job_id, "preview")
+            self._wake(held, "preview")
             raise
         except MemoryError:
-            _LOG.error("job %s: not enough memory; the lease is left to end", job_id)
+            _LOG.error("not enough memory; the lease is left to end", extra=held.about)
         except (ModelError, PipelineError, ServiceError, WorkerError) as error:
             self._fail(held, error)
         except Exception:  # noqa: BLE001 - whatever it is, the worker goes on, and the lease decides
-            _LOG.exception("job %s: unexpected; the lease is left to end", job_id)
+            _LOG.exception("unexpected; the lease is left to end", extra=held.about)
         else:
             if held.job.stage == "extract":
-                self._queue.send(job_id, "preview")
+                self._wake(held, "preview")
 
     def _stop(self, held: HeldJob) -> None:
         """End early: for whoever cancelled the job, or for another worker to go on at once."""
@@ -152,8 +152,8 @@ class Attempts:
             held.write(lambda session, now: cancel_held(session, held.lease, now=now))
         elif held.stop_reason == "worker stops":
             held.write(lambda session, now: release(session, held.lease, now=now))
-            self._queue.send(held.job.id, held.job.stage)
-        _LOG.info("job %s: ended early: %s", held.job.id, held.stop_reason)
+            self._wake(held, held.job.stage)
+        _LOG.info("ended early: %s", held.stop_reason, extra=held.about)
 
     def _fail(self, held: HeldJob, error: KnownError) -> None:
         """Fail the job, unless the error often passes and there are attempts left.
@@ -161,7 +161,7 @@ class Attempts:
         The lease is left to end by itself then: that is the pause before the next attempt.
         """
         passes = isinstance(error, _OFTEN_PASSES) and not isinstance(error, _NEVER_PASSES)
-        _LOG.warning("job %s: %s [%s]", held.job.id, error, error.code)
+        _LOG.warning("%s [%s]", error, error.code, extra=held.about)
         if held.must_stop():
             self._stop(held)
             return
@@ -173,3 +173,12 @@ class Attempts:
                     session, held.lease, code=error.code, detail=sentence, now=now
                 )
             )
+
+    def _wake(self, held: HeldJob, stage: JobStage) -> None:
+        """Wake a worker for the job's next stage; where the broker is away, the sweeper will."""
+        job = held.job
+        try:
+            self._queue.send(job.id, stage)
+        except QueueUnavailableError as error:
+            _LOG.warning("the sweeper wakes the next worker: %s", error, extra=held.about)
+            held.write(lambda session, _: message_failed(session, job.tenant_id, job.id))

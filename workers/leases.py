@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from types import TracebackType
-from typing import Final, Literal, Self, TypeVar
+from typing import Any, Final, Literal, Self, TypeVar
 
 from sqlalchemy.orm import Session
 
@@ -115,6 +115,12 @@ class HeldJob:
         self._done.set()
         self._thread.join()
 
+    @property
+    def about(self) -> dict[str, Any]:
+        """What its lines in the log are marked with."""
+        ids = {"job_id": self.job.id, "tenant_id": self.job.tenant_id}
+        return {"facts": {name: str(value) for name, value in ids.items()}}
+
     def advance(self, frames: int) -> None:
         """Say that so many more frames are handled: without that, the lease is not renewed long."""
         self._frames += frames
@@ -182,7 +188,7 @@ class HeldJob:
                 self._lost = True
                 return
             except (DatabaseUnavailableError, StalledError) as error:
-                _LOG.warning("job %s: no sign of life: %s", self.job.id, error)
+                _LOG.warning("no sign of life: %s", error, extra=self.about)
             else:
                 self._keep_message()
 

@@ -39,20 +39,17 @@ from workers.pipeline.results import derive, write_quality, write_sequence
 from workers.pipeline.video import FrameSource
 from workers.scratch import scratch_folder
 
-MEDIA_TYPES: Final = {
-    ".csv": "text/csv", ".json": "application/json", ".png": "image/png", ".mp4": "video/mp4"
-}  # fmt: skip
-ARTIFACTS: Final = {
-    "keypoints.csv": "keypoints.raw.csv",
-    "keypoints.json": "keypoints.raw.json",
-    "keypoints-filtered.csv": "keypoints.filtered.csv",
-    "keypoints-filtered.json": "keypoints.filtered.json",
-    "quality.json": "quality.json",
-    "quality.png": "quality.png",
-    "preview.mp4": "preview.mp4",
-    "preview.masks.csv": "preview.masks.csv",
+FILES: Final = {
+    "keypoints.csv": "text/csv",
+    "keypoints.json": "application/json",
+    "keypoints-filtered.csv": "text/csv",
+    "keypoints-filtered.json": "application/json",
+    "quality.json": "application/json",
+    "quality.png": "image/png",
+    "preview.mp4": "video/mp4",
+    "preview.masks.csv": "text/csv",
 }
-"""A finished job's files, as `aggpose extract` names them, and what kind of artifact each is."""
+"""A finished job's files, as `aggpose extract` names them, and their media types."""
 
 _LOG: Final = logging.getLogger("aggpose.worker")
 _STILLS_AT_ONCE: Final = 32
@@ -72,7 +69,7 @@ def preview(held: HeldJob, store: BlobStore, scratch: Path) -> None:
     frames = _Frames.of(held)
     with scratch_folder(scratch) as folder, _no_blob_left(held, store):
         made, seconds = _make(held, store, frames, folder)
-        for name in ARTIFACTS:
+        for name in FILES:
             _stop_if_told(held)
             _upload(held, store, folder / name)
         figures, timings = made.as_json(), held.job.timings | seconds
@@ -129,7 +126,7 @@ def _blocks(held: HeldJob) -> Iterator[Rows]:
 def _make(
     held: HeldJob, store: BlobStore, frames: _Frames, folder: Path
 ) -> tuple[Quality, dict[str, float]]:
-    """Write all files of `ARTIFACTS` into a folder, and the stills into the database.
+    """Write all `FILES` into a folder, and the stills into the database.
 
     Returns:
         The film's figures, and seconds by stage of the preview.
@@ -189,8 +186,8 @@ def _upload(held: HeldJob, store: BlobStore, path: Path) -> None:
     def note(session: Session, now: datetime) -> None:
         # Made anew for each try: a session keeps what is added to it.
         artifact = Artifact(
-            job_id=held.job.id, kind=ARTIFACTS[path.name], blob_key=blob.key,
-            media_type=MEDIA_TYPES[path.suffix], sha256=blob.sha256, size_bytes=blob.size_bytes,
+            job_id=held.job.id, kind=path.name, blob_key=blob.key,
+            media_type=FILES[path.name], sha256=blob.sha256, size_bytes=blob.size_bytes,
             created_at=now,
         )  # fmt: skip
         store_artifact(session, held.lease, artifact, now=now)
@@ -226,7 +223,7 @@ def _remove_unnamed(held: HeldJob, store: BlobStore, prefix: str) -> None:
         for key in [key for key in store.keys(prefix) if key not in named]:
             store.delete(key)
     except ServiceError as error:
-        _LOG.warning("job %s: blobs below %s may be left: %s", held.job.id, prefix, error)
+        _LOG.warning("blobs may be left: %s", error, extra=held.about)
 
 
 def _stop_if_told(held: HeldJob) -> None:

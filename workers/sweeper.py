@@ -62,7 +62,7 @@ class Sweeper:
             swept = sweep(session, now=current_time(session), terms=self._terms)
         for kind in ("requeued", "failed", "canceled"):
             for job_id in getattr(swept, kind):
-                _LOG.info("job %s: %s", job_id, kind)
+                _LOG.info("%s", kind, extra={"facts": {"job_id": str(job_id)}})
         self._unsent.update(dict.fromkeys(swept.to_send))
         for message in list(self._unsent):
             self._queue.send(message.job_id, message.stage)

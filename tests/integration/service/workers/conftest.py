@@ -1,0 +1,75 @@
+"""Rooms in which real workers do real jobs: one folder, or PostgreSQL and Redis."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import migrations
+from service.settings import Settings
+from tests.hand_made_pose import write_pose
+from tests.redis_server import redis_server
+from tests.worker_room import Room, write_film
+
+FRAMES = 300
+"""So many that a film can be caught in the middle."""
+
+
+@pytest.fixture(scope="package")
+def models_dir(
+    write_detector: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A folder with a pose model and a detector made by hand."""
+    folder = tmp_path_factory.mktemp("models")
+    write_pose(folder / "pose.onnx", "hand-made-pose")
+    rows = [[8.0, 14.0, 56.0, 50.0, 0.5, 0.0], [20.0, 16.0, 32.0, 26.0, 0.4, 1.0]]
+    write_detector(folder / "always.onnx", rows)
+    return folder
+
+
+@pytest.fixture(scope="package")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A film that takes a few seconds."""
+    return write_film(tmp_path_factory.mktemp("films") / "ward 7.mp4", FRAMES)
+
+
+@pytest.fixture(scope="package")
+def expected(film: Path, models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `aggpose extract` leaves of the film."""
+    out = tmp_path_factory.mktemp("expected")
+    models = ["--model", models_dir / "pose.onnx", "--detector", models_dir / "always.onnx"]
+    words = ["extract", film, "--out", out, *models, "--engine", "cpu", "--threads", "1"]
+    code = "from workers.cli import main; main()"
+    subprocess.run([sys.executable, "-c", code, *map(str, words)], check=True)
+    return out / film.stem
+
+
+@pytest.fixture(scope="package", params=["files", "servers"])
+def settings(
+    request: pytest.FixtureRequest, models_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Settings]:
+    """Those of one machine and one folder, or of a system with servers; with short times."""
+    folder = tmp_path_factory.mktemp("room")
+    common = {
+        "data_dir": folder, "models_dir": models_dir, "lease_s": 3, "heartbeat_s": 0.5,
+        "sweeper_s": 0.3, "visibility_s": 4,
+    }  # fmt: skip
+    if request.param == "files":
+        shutil.copy(request.getfixturevalue("migrated_sqlite"), folder / "aggpose.sqlite")
+        yield Settings.read(**common)
+        return
+    database_url = request.getfixturevalue("postgresql")("workers")
+    migrations.upgrade(database_url)
+    with redis_server(folder / "redis") as (broker_url, _):
+        yield Settings.read(**common, database_url=database_url, broker_url=broker_url)
+
+
+@pytest.fixture(scope="package")
+def room(settings: Settings) -> Iterator[Room]:
+    """A system without workers and without jobs of others."""
+    room = Room(settings, "hand-made-pose")
+    yield room
+    room.close()
