@@ -35,8 +35,8 @@ class ExtractionSettings:
     detect_every: int = 16
     extra_looks: int = 6
     sighting_score: float = 0.1
-    keep_score: float = 0.2
-    start_score: float = 0.4
+    keep_score: float = 0.15
+    start_score: float = 0.3
     min_overlap: float = 0.25
     hold_frames: int = 16
     elsewhere_after_s: float = 3.0

@@ -19,7 +19,7 @@ from workers.pipeline.extraction_settings import ExtractionSettings
         ({"elsewhere_after_s": float("nan")}, "elsewhere_after_s"),
         ({"min_overlap": 1.5}, "min_overlap: expected 0 to 1, got 1.5"),
         ({"collapse": float("nan")}, "collapse"),
-        ({"keep_score": 0.5}, "sighting_score <= keep_score <= start_score, got 0.1, 0.5, 0.4"),
+        ({"keep_score": 0.5}, "sighting_score <= keep_score <= start_score, got 0.1, 0.5, 0.3"),
     ],
 )
 def test_numbers_out_of_range(wrong: dict[str, float], message: str) -> None:
