@@ -8,11 +8,11 @@ from typing import Any, Final
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from service.api import health, jobs, keypoints, results, videos
+from service.api import events, frames, health, jobs, keypoints, metrics, models, results, videos
 from service.api.context import Service
 from service.api.edge import RequestEdge
 from service.api.limits import Limits
-from service.api.metrics import RequestMetrics
+from service.api.metrics import JobMetrics, RequestMetrics
 from service.api.problems import Problem, answer_errors
 from service.api.watching import JobWatch
 from service.blobs import BlobStore, open_store
@@ -21,7 +21,10 @@ from service.models import ModelCatalogue
 from service.queue import JobQueue
 from service.settings import Settings
 
-_ROUTERS: Final = (videos.router, jobs.router, keypoints.router, results.router, health.router)
+_ROUTERS: Final = (
+    videos.router, jobs.router, events.router, keypoints.router, frames.router, results.router,
+    models.router, health.router, metrics.router,
+)  # fmt: skip
 _SUMMARY: Final = """\
 Upload a recording of an infant lying on its back; get 21 keypoints a frame, and a preview in which
 nobody can be recognised. Every request but those for health and documentation needs an API key:
@@ -59,6 +62,7 @@ def create_app(
         models=ModelCatalogue(settings.models_dir),
         limits=limits,
         watch=JobWatch(database),
+        registry=CollectorRegistry(),
     )
 
     @asynccontextmanager
@@ -76,12 +80,11 @@ def create_app(
         redoc_url=None,
     )
     app.state.service = service
-    registry = CollectorRegistry()
-    app.state.registry = registry
     for router in _ROUTERS:
         app.include_router(router)
     answer_errors(app)
-    app.add_middleware(RequestEdge, metrics=RequestMetrics(registry))
+    app.add_middleware(RequestEdge, metrics=RequestMetrics(service.registry))
+    service.registry.register(JobMetrics(database, seen_s=settings.lease_s))
     _document_problems(app)
     return app
 

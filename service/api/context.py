@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
+from prometheus_client import CollectorRegistry
 
 from service.api.limits import Limits
 from service.api.watching import JobWatch
@@ -26,6 +27,7 @@ class Service:
         models: What jobs can be done with.
         limits: How much each key may ask.
         watch: Wakes requests that wait for a job.
+        registry: Figures for Prometheus.
     """
 
     settings: Settings
@@ -35,6 +37,7 @@ class Service:
     models: ModelCatalogue
     limits: Limits
     watch: JobWatch
+    registry: CollectorRegistry
 
 
 def _service(request: Request) -> Service:

@@ -7,6 +7,7 @@ import time
 from typing import Final
 
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.metrics import RequestMetrics
@@ -46,6 +47,8 @@ class RequestEdge:
         started_s = time.perf_counter()
         try:
             await self._answer(scope, receive, answer, headers)
+        except ClientDisconnect:
+            _log.info("a client went away in the middle of its request")
         except Exception:
             _log.exception("a request failed")
             if answer.status is not None:

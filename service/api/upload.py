@@ -71,8 +71,9 @@ async def read_form(request: Request, store: BlobStore, video_id: UUID, *, max_b
             raise UploadError("the form is cut short, or not one") from error
         if not parts.ended or not parts.has_file:
             raise UploadError(f"expected a whole form with one file, {FILE}")
+        fields = parts.texts()
         blob, kind_of_video = await video.commit()
-    return Form(Upload(video_id, blob, kind_of_video), parts.texts())
+    return Form(Upload(video_id, blob, kind_of_video), fields)
 
 
 class _Video:

@@ -52,6 +52,12 @@ class JobWatch:
 
     async def _look(self) -> None:
         """Look at all jobs that are waited for, until none is."""
+        try:
+            await self._look_until_nobody_waits()
+        finally:  # whatever went wrong, nobody waits for a look that does not come
+            self._wake({})
+
+    async def _look_until_nobody_waits(self) -> None:
         while self._waiting:
             await asyncio.sleep(self._look_every_s)
             try:

@@ -12,4 +12,4 @@ from service.database.tables import Job
 def read_revisions(session: Session, job_ids: Sequence[UUID]) -> Mapping[UUID, int]:
     """The revisions of the jobs that there are."""
     query = select(Job.id, Job.revision).where(Job.id.in_(job_ids))
-    return dict(session.execute(query).tuples())
+    return {row.id: row.revision for row in session.execute(query)}

@@ -23,11 +23,22 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def settings(migrated_sqlite: Path, tmp_path: Path) -> Settings:
     """Everything in one folder."""
-    shutil.copy(migrated_sqlite, tmp_path / "aggpose.sqlite")
-    models = tmp_path / "models"
+    return _settings(migrated_sqlite, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared_api(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """A running app for tests that leave nothing behind."""
+    with running_api(_settings(migrated_sqlite, tmp_path_factory.mktemp("shared"))) as running:
+        yield running
+
+
+def _settings(migrated: Path, folder: Path) -> Settings:
+    shutil.copy(migrated, folder / "aggpose.sqlite")
+    models = folder / "models"
     models.mkdir()
     write_empty_pose_model(models)
-    return Settings.read(data_dir=tmp_path, models_dir=models, max_upload_bytes=1 << 20)
+    return Settings.read(data_dir=folder, models_dir=models, max_upload_bytes=1 << 20)
 
 
 @pytest.fixture

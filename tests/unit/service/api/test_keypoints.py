@@ -1,0 +1,273 @@
+"""Keypoints and other results: so far, finished, in parts, packed."""
+
+import gzip
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+
+from model.spec.sequence import Rows, SequenceHeader
+from model.spec.sequence_csv import CsvWriter
+from model.spec.sequence_header import header_json
+from model.spec.sequence_json import JsonWriter
+from service.database.frames import store_window
+from service.database.leases import Lease, complete, describe, finish_extraction
+from service.database.results import store_artifact, store_previews
+from service.database.tables import Artifact
+from service.results import Form
+from tests.sequences import header_of, number_of
+from tests.service_api import Api
+from tests.service_rows import NOW, TERMS, claimed, window
+
+PLAIN = {"Accept-Encoding": "identity"}
+HEADER = header_of(keypoints=number_of(3))
+MEDIA_TYPES = {
+    "csv": "text/csv",
+    "json": "application/json",
+    "mp4": "video/mp4",
+    "png": "image/png",
+}
+
+
+def written(form: Form, blocks: Sequence[Rows], header: SequenceHeader = HEADER) -> bytes:
+    """A whole file."""
+    writer = CsvWriter(header) if form == "csv" else JsonWriter(header)
+    rows = b"".join(piece for block in blocks for piece in writer.rows(block))
+    return writer.header() + rows + writer.end()
+
+
+def running_job(api: Api, windows: int = 3) -> tuple[UUID, Lease, list[Rows]]:
+    """A job of which some windows are stored."""
+    job_id = api.job()
+    lease = claimed(api.service.database, job_id).lease
+    blocks = []
+    with api.service.database.write() as session:
+        header = json.loads("{" + ",".join(header_json(HEADER)) + "}")
+        describe(session, lease, header=header, frames_total=None)
+        for number in range(windows):
+            content = window(8 * number)
+            store_window(session, lease, content, now=NOW, terms=TERMS)
+            blocks.append(content.rows)
+    return job_id, lease, blocks
+
+
+def finished_job(api: Api) -> tuple[UUID, dict[str, bytes]]:
+    """A job with all files, and their content."""
+    job_id, lease, blocks = running_job(api)
+    files = {
+        "keypoints.csv": written("csv", blocks), "keypoints.json": written("json", blocks),
+        "keypoints-filtered.csv": written("csv", blocks), "quality.json": b'{"frames": 24}\n',
+        "quality.png": b"\x89PNG" + bytes(100), "preview.mp4": bytes(range(256)) * 40,
+    }  # fmt: skip
+    with api.service.database.write() as session:
+        finish_extraction(session, lease, timings={"decode": 2.0}, now=NOW)
+    lease = claimed(api.service.database, job_id, stage="preview").lease
+    for kind, content in files.items():
+        blob = api.service.store.put(f"jobs/{job_id}/{kind}", [content], max_bytes=1 << 20)
+        artifact = Artifact(
+            job_id=job_id, kind=kind, blob_key=blob.key, sha256=blob.sha256,
+            size_bytes=blob.size_bytes, media_type=MEDIA_TYPES[kind.split(".")[1]], created_at=NOW,
+        )  # fmt: skip
+        with api.service.database.write() as session:
+            store_artifact(session, lease, artifact, now=NOW)
+    with api.service.database.write() as session:
+        store_previews(session, lease, {0: b"\xff\xd8one", 16: b"\xff\xd8two"}, now=NOW)
+        complete(session, lease, timings={"decode": 2.0}, quality={"frames": 24}, now=NOW)
+    return job_id, files
+
+
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_a_running_job_gives_its_raw_frames_so_far(api: Api, form: Form) -> None:
+    job_id, _, blocks = running_job(api)
+    path = f"/v1/jobs/{job_id}/keypoints.{form}"
+    answer = api.get(path, headers=PLAIN)
+    assert answer.content == written(form, blocks)
+    assert "etag" not in answer.headers
+    assert answer.headers["content-type"].startswith(MEDIA_TYPES[form])
+    part = api.get(f"{path}?from=5&to=9", headers=PLAIN)
+    assert part.content == written(form, [Rows.joined(blocks)[5:9]])
+    for query in ("from=24", "from=100&to=200", "from=9&to=3", "to=0"):
+        assert api.get(f"{path}?{query}").content == written(form, []), query
+    packed = api.get(path, headers={"Accept-Encoding": "gzip"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.content == written(form, blocks)
+    filtered = api.get(f"{path}?series=filtered")
+    assert (filtered.status_code, filtered.json()["code"]) == (409, "series.not_ready")
+
+
+def test_before_a_worker_has_opened_the_video_there_is_no_series(api: Api) -> None:
+    job_id = api.job()
+    for path in ("keypoints.csv", "keypoints.json?from=3"):
+        answer = api.get(f"/v1/jobs/{job_id}/{path}")
+        assert (answer.status_code, answer.json()["code"]) == (409, "series.not_ready")
+    for path in ("preview.mp4", "quality.json", "quality.png"):
+        answer = api.get(f"/v1/jobs/{job_id}/{path}")
+        assert (answer.status_code, answer.json()["code"]) == (409, "result.not_ready")
+    assert api.get(f"/v1/jobs/{job_id}/frames").json() == {"items": [], "next": None}
+    assert api.get(f"/v1/jobs/{job_id}/previews").json() == {"frames": []}
+
+
+def test_a_series_whose_job_is_deleted_meanwhile_is_cut_off(api: Api) -> None:
+    job_id, _, blocks = running_job(api)
+    found: list[Rows] = []
+
+    def remove_behind_the_first(*_: object, **__: object) -> object:
+        for block in blocks:
+            if found:
+                api.ask("DELETE", f"/v1/jobs/{job_id}")
+                return
+            found.append(block)
+            yield block
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("service.results.stream_rows", remove_behind_the_first)
+        answer = api.get(f"/v1/jobs/{job_id}/keypoints.json", headers=PLAIN)
+    assert not answer.content.endswith(b"]}\n")
+
+
+def test_a_finished_series_is_a_file_with_a_strong_etag(api: Api) -> None:
+    job_id, files = finished_job(api)
+    path = f"/v1/jobs/{job_id}/keypoints.csv"
+    answer = api.get(path, headers=PLAIN)
+    assert answer.content == files["keypoints.csv"]
+    assert answer.headers["content-length"] == str(len(answer.content))
+    assert answer.headers["content-disposition"] == (
+        f'attachment; filename="{job_id}-keypoints.csv"'
+    )
+    etag = answer.headers["etag"]
+    assert len(etag) == 66
+    assert api.get(path, headers={"If-None-Match": etag}).status_code == 304
+    packed = api.get(path, headers={"Accept-Encoding": "br, gzip;q=0.5"})
+    assert packed.content == files["keypoints.csv"]
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.headers["etag"] == f'{etag[:-1]}-gzip"'
+    assert packed.headers["vary"] == "Accept-Encoding"
+    assert int(packed.headers.get("content-length", 0)) == 0
+    filtered = api.get(f"{path}?series=filtered", headers=PLAIN)
+    assert filtered.content == files["keypoints-filtered.csv"]
+    missing = api.get(f"/v1/jobs/{job_id}/keypoints.json?series=filtered")
+    assert (missing.status_code, missing.json()["code"]) == (409, "series.not_ready")
+
+
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_a_part_of_a_finished_series_is_cut_out_of_its_file(api: Api, form: Form) -> None:
+    job_id, _ = finished_job(api)
+    blocks = [window(8 * number).rows for number in range(3)]
+    for first, behind in ((0, 1), (5, 9), (23, 24), (20, 99), (30, 40), (9, 3)):
+        query = f"from={first}&to={behind}"
+        answer = api.get(f"/v1/jobs/{job_id}/keypoints.{form}?{query}", headers=PLAIN)
+        assert answer.content == written(form, [Rows.joined(blocks)[first:behind]]), query
+
+
+def test_ranges_of_the_film(api: Api) -> None:
+    job_id, files = finished_job(api)
+    film, path = files["preview.mp4"], f"/v1/jobs/{job_id}/preview.mp4"
+    whole = api.get(path)
+    assert (whole.status_code, whole.content) == (200, film)
+    assert "content-encoding" not in whole.headers
+    assert (whole.headers["accept-ranges"], whole.headers["content-type"]) == ("bytes", "video/mp4")
+    for asked, content in {
+        "bytes=0-0": film[:1], "bytes=100-199": film[100:200], "bytes=10000-": film[10000:],
+        "bytes=-5": film[-5:], "bytes=10-99999": film[10:], "bytes=-99999": film,
+    }.items():  # fmt: skip
+        answer = api.get(path, headers={"Range": asked})
+        assert (answer.status_code, answer.content) == (206, content), asked
+        start = (
+            film.index(content)
+            if len(content) > 300
+            else int(answer.headers["content-range"].split()[1].split("-")[0])
+        )
+        span = f"bytes {start}-{start + len(content) - 1}/{len(film)}"
+        assert answer.headers["content-range"] == span
+        assert answer.headers["content-length"] == str(len(content))
+    for asked in ("bytes=10240-", "bytes=99999-100000", "bytes=-0"):
+        answer = api.get(path, headers={"Range": asked})
+        assert (answer.status_code, answer.json()["code"]) == (416, "range.not_satisfiable")
+        assert answer.headers["content-range"] == f"bytes */{len(film)}"
+    for asked in ("bytes=5-3", "bytes=0-1,5-6", "lines=1-2", "bytes=-", "bytes=a-b"):
+        assert api.get(path, headers={"Range": asked}).status_code == 200, asked
+    etag = whole.headers["etag"]
+    same = api.get(path, headers={"Range": "bytes=0-1", "If-Range": etag})
+    other = api.get(path, headers={"Range": "bytes=0-1", "If-Range": '"other"'})
+    assert (same.status_code, other.status_code) == (206, 200)
+
+
+def test_a_range_is_never_one_of_packed_bytes(api: Api) -> None:
+    job_id, files = finished_job(api)
+    headers = {"Range": "bytes=3-10", "Accept-Encoding": "gzip"}
+    answer = api.get(f"/v1/jobs/{job_id}/keypoints.csv", headers=headers)
+    assert (answer.status_code, answer.content) == (206, files["keypoints.csv"][3:11])
+    assert "content-encoding" not in answer.headers
+
+
+def test_quality_and_stills(api: Api) -> None:
+    job_id, files = finished_job(api)
+    assert api.get(f"/v1/jobs/{job_id}").json()["quality"] == {"frames": 24}
+    assert "quality" not in api.get("/v1/jobs").json()["items"][0]
+    assert api.get(f"/v1/jobs/{job_id}/quality.json").content == files["quality.json"]
+    assert api.get(f"/v1/jobs/{job_id}/quality.png").content == files["quality.png"]
+    assert api.get(f"/v1/jobs/{job_id}/previews").json() == {"frames": [0, 16]}
+    still = api.get(f"/v1/jobs/{job_id}/previews/16.jpg")
+    assert (still.content, still.headers["content-type"]) == (b"\xff\xd8two", "image/jpeg")
+    etag = {"If-None-Match": still.headers["etag"]}
+    assert api.get(f"/v1/jobs/{job_id}/previews/16.jpg", headers=etag).status_code == 304
+    missing = api.get(f"/v1/jobs/{job_id}/previews/1.jpg")
+    assert (missing.status_code, missing.json()["code"]) == (404, "preview.not_found")
+    for frame in ("-1", "x", "9" * 30):
+        assert api.get(f"/v1/jobs/{job_id}/previews/{frame}.jpg").status_code == 422
+
+
+def test_frames_come_in_pages_as_they_stand_in_the_file(api: Api) -> None:
+    job_id, _, blocks = running_job(api)
+    expected = json.loads(written("json", blocks))["frames"]
+    seen, cursor = [], ""
+    while True:
+        page = api.get(f"/v1/jobs/{job_id}/frames?limit=7{cursor}").json()
+        seen += page["items"]
+        if page["next"] is None:
+            break
+        cursor = f"&cursor={page['next']}"
+    assert seen == expected
+    part = api.get(f"/v1/jobs/{job_id}/frames?from=3&to=5").json()
+    assert (part["items"], part["next"]) == (expected[3:5], None)
+
+
+def test_a_file_that_is_gone_is_told(api: Api) -> None:
+    job_id, _ = finished_job(api)
+    api.service.store.delete(f"jobs/{job_id}/preview.mp4")
+    answer = api.get(f"/v1/jobs/{job_id}/preview.mp4")
+    assert (answer.status_code, answer.json()["code"]) == (404, "blob.missing")
+
+
+def test_a_store_with_addresses_of_its_own_is_pointed_to(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id, _ = finished_job(api)
+    monkeypatch.setattr(api.service.store, "url", lambda key, _: f"https://files.example/{key}?x")
+    answer = api.get(f"/v1/jobs/{job_id}/preview.mp4")
+    assert answer.status_code == 307
+    assert answer.headers["location"] == f"https://files.example/jobs/{job_id}/preview.mp4?x"
+
+
+def test_gzip_is_one_that_others_read(api: Api) -> None:
+    job_id, files = finished_job(api)
+    path = f"/v1/jobs/{job_id}/keypoints.json"
+
+    async def raw() -> bytes:
+        headers = {"Authorization": f"Bearer {api.key()}", "Accept-Encoding": "gzip"}
+        async with api.client.stream("GET", path, headers=headers) as answer:
+            return b"".join([chunk async for chunk in answer.aiter_raw()])
+
+    assert gzip.decompress(api.portal.call(raw)) == files["keypoints.json"]
+
+
+def test_frames_without_time_stamps_are_given_too(api: Api) -> None:
+    job_id, lease, blocks = running_job(api, windows=1)
+    content = window(8)
+    odd = replace(content, rows=replace(content.rows, time_s=content.rows.time_s * float("nan")))
+    with api.service.database.write() as session:
+        store_window(session, lease, odd, now=NOW, terms=TERMS)
+    answer = api.get(f"/v1/jobs/{job_id}/keypoints.csv")
+    assert answer.content == written("csv", [*blocks, odd.rows])
