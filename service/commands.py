@@ -5,6 +5,7 @@ import shutil
 import socket
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,12 +56,13 @@ def up(
     settings = Settings.read(**_said(given))
     options = {"--device": device, "--engine": engine, "--threads": threads}
     words = [word for name, value in _said(options).items() for word in (name, str(value))]
-    system = System(settings=settings, worker_options=words, tell=_tell)
+    tell = partial(_tell, err=bool(command))  # what is printed then is the command's
+    system = System(settings=settings, worker_options=words, tell=tell)
     sys.exit(system.run(command))
 
 
-def _tell(line: str) -> None:
-    click.echo(f"aggpose: {line}")
+def _tell(line: str, *, err: bool = False) -> None:
+    click.echo(f"aggpose: {line}", err=err)
 
 
 @click.command()
@@ -216,7 +218,10 @@ def submit(
     }  # fmt: skip
     order = Order(model=model, parameters=_said(given), subject_reference=subject, again=again)
     with Client(settings.server_url, settings.api_key.get_secret_value()) as client:
-        work = _Work(Submission(client, order, progress=_progress), as_json=as_json)
+        work = _Work(
+            Submission(client, order, progress=_progress, tell=partial(click.echo, err=True)),
+            as_json=as_json,
+        )
         try:
             work.do(videos, wait=wait or out is not None, out=out)
         except KeyboardInterrupt:

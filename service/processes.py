@@ -40,6 +40,8 @@ class Part:
         environment: Its variables, all of them.
         fds: Open files that it takes over.
         stopped_by: The signal that tells it to stop.
+        prints: Whether what it prints is the result of this program; otherwise it goes with the
+            log lines.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Part:
     environment: Mapping[str, str] = field(repr=False)
     fds: Sequence[int] = ()
     stopped_by: signal.Signals = signal.SIGTERM
+    prints: bool = False
 
 
 class Process:
@@ -59,6 +62,7 @@ class Process:
             part.words,
             env=part.environment,
             stdin=subprocess.DEVNULL,
+            stdout=None if part.prints else sys.stderr.fileno(),
             pass_fds=part.fds,
             process_group=0,
             preexec_fn=partial(_end_with_parent, os.getpid()),  # noqa: PLW1509 - see above

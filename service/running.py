@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import httpx
@@ -15,6 +16,7 @@ import httpx
 import migrations
 from service.database import tenants
 from service.database.engine import Database, current_time
+from service.database.workers import list_workers
 from service.errors import FolderInUseError, PartFailedError
 from service.keys import SCOPES, NewKey, create_key, revoke_key
 from service.processes import AGGPOSE, Part, Processes
@@ -66,7 +68,7 @@ class System:
             try:
                 with Processes(self._parts(listening), self.tell) as processes:
                     address = address_of(listening)
-                    if not _until_ready(processes, address):
+                    if not _until_ready(processes, address, database):
                         return INTERRUPTED if command else 0
                     if command:
                         return _with_command(processes, command, address, database)
@@ -114,29 +116,43 @@ def _folder_of_ours(settings: Settings) -> Iterator[None]:
         yield
 
 
-def _until_ready(processes: Processes, address: str) -> bool:
+def _until_ready(processes: Processes, address: str, database: Database) -> bool:
     """Wait until the system is ready; False where it was told to stop before.
 
     Raises:
         PartFailedError: A part ended, or it takes too long.
     """
+    with database.read() as session:
+        began = current_time(session)
     until_s = time.monotonic() + READY_WITHIN_S
-    missing = "the API"
     with httpx.Client(base_url=address, timeout=5.0, trust_env=False) as http:
         while not processes.stopping:
             processes.look()
-            try:
-                answer = http.get("/readyz")
-            except httpx.TransportError:
-                answer = None
-            if answer is not None and answer.is_success:
+            # Those of the last run may still count as seen lately: ours are waited for first.
+            missing = _queues_without_new_worker(database, began) or _missing(http)
+            if not missing:
                 processes.may_restart = True
                 return True
-            if answer is not None:
-                missing = answer.json().get("detail", "")
             if time.monotonic() > until_s:
                 raise PartFailedError(f"not ready after {READY_WITHIN_S:g} s: {missing}")
     return False
+
+
+def _queues_without_new_worker(database: Database, began: datetime) -> str:
+    """The queues at which no worker has begun since then."""
+    with database.read() as session:
+        workers = list_workers(session, seen_after=began)
+    served = {one.queue for one in workers if one.started_at >= began}
+    return ", ".join(sorted({EXTRACT_QUEUE, PREVIEW_QUEUE} - served))
+
+
+def _missing(http: httpx.Client) -> str:
+    """What the API says that is missing; nothing when it is ready."""
+    try:
+        answer = http.get("/readyz")
+    except httpx.TransportError:
+        return "the API"
+    return "" if answer.is_success else answer.text
 
 
 def _first_key(database: Database) -> NewKey | None:
@@ -160,7 +176,13 @@ def _with_command(
     environment = os.environ | {"AGGPOSE_SERVER_URL": address, "AGGPOSE_API_KEY": key.text}
     try:
         process = processes.start(
-            Part(name=command[0], words=command, environment=environment, stopped_by=signal.SIGINT)
+            Part(
+                name=command[0],
+                words=command,
+                environment=environment,
+                stopped_by=signal.SIGINT,
+                prints=True,
+            )
         )
         while (status := process.status()) is None:
             if processes.stopping:

@@ -16,6 +16,10 @@ from service.client_errors import JobFailedError
 
 MEGABYTE: Final = 1_000_000
 STILLS: Final = "stills"
+_SENTENCES: Final = {
+    ("queued", "extract"): "waiting for a worker",
+    ("running", "preview"): "making the preview and the files",
+}
 
 
 class Steps(Protocol):
@@ -60,10 +64,13 @@ class Submission:
         client: Of the service.
         order: What is wanted.
         progress: Shows how far it is.
+        tell: Says what happens, to people.
     """
 
-    def __init__(self, client: Client, order: Order, *, progress: ShowProgress) -> None:
-        self._client, self._order, self._progress = client, order, progress
+    def __init__(
+        self, client: Client, order: Order, *, progress: ShowProgress, tell: Callable[[str], None]
+    ) -> None:
+        self._client, self._order, self._progress, self._tell = client, order, progress, tell
 
     def start(self, video: Path) -> JobSummary:
         """Upload a video and start its job, or find the one of an earlier call.
@@ -91,7 +98,7 @@ class Submission:
             JobFailedError: It failed, or somebody cancelled it.
             ClientError: The service refuses, or does not answer.
         """
-        with _Stages(self._progress) as stages:
+        with _Stages(self._progress, self._tell) as stages:
             job = self._client.wait(job_id, progress=stages.show)
         if job.error is not None:
             raise JobFailedError(job.error.detail, job.error.code)
@@ -131,13 +138,13 @@ class _Megabytes:
 
 
 class _Stages:
-    """Shows a job's frames, one line a stage."""
+    """Says how far a job is: its frames are counted, and what counts nothing gets a sentence."""
 
-    def __init__(self, progress: ShowProgress) -> None:
-        self._progress = progress
+    def __init__(self, progress: ShowProgress, tell: Callable[[str], None]) -> None:
+        self._progress, self._tell = progress, tell
         self._line: AbstractContextManager[Steps] | None = None
         self._steps: Steps | None = None
-        self._shown: tuple[str, int | None] | None = None
+        self._now: tuple[str, ...] = ()
         self._done = 0
 
     def __enter__(self) -> Self:
@@ -148,19 +155,21 @@ class _Stages:
 
     def show(self, job: JobAnswer) -> None:
         """Say how far it is."""
-        if job.state != "running" or job.stage != "extract":
-            self._close()
-            return
-        if self._shown != (job.stage, job.frames_total):
-            self._close()
-            self._shown, self._done = (job.stage, job.frames_total), job.frames_done
-            self._line = self._progress("frames", job.frames_total, job.frames_done)
-            self._steps = self._line.__enter__()
+        now = (job.state, job.stage, str(job.frames_total))
         if self._steps is not None:
             self._steps.step(job.frames_done - self._done)
         self._done = job.frames_done
+        if now == self._now:
+            return
+        self._close()
+        self._now = now
+        if job.state == "running" and job.stage == "extract":
+            self._line = self._progress("frames", job.frames_total, job.frames_done)
+            self._steps = self._line.__enter__()
+        elif (sentence := _SENTENCES.get(now[:2])) is not None:
+            self._tell(sentence)
 
     def _close(self) -> None:
         if self._line is not None:
             self._line.__exit__(None, None, None)
-        self._line = self._steps = self._shown = None
+        self._line = self._steps = None
