@@ -4,7 +4,8 @@ import json
 import shutil
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -95,8 +96,7 @@ def serve(host: str | None, port: int | None, processes: int, fd: int | None) ->
 @click.option("--name", default="", help="What it is for, in your words.")
 def create_key(tenant: str, scopes: tuple[keys.Scope, ...], name: str) -> None:
     """Make an API key, and print it: it is never shown again."""
-    database = _database()
-    with database.write() as session:
+    with _database() as database, database.write() as session:
         key = keys.create_key(
             session, tenant=tenant, name=name, scopes=scopes, now=current_time(session)
         )
@@ -108,7 +108,7 @@ def create_key(tenant: str, scopes: tuple[keys.Scope, ...], name: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def list_keys(tenant: str | None, *, as_json: bool) -> None:
     """List the API keys by their prefixes, without their secrets."""
-    with _database().read() as session:
+    with _database() as database, database.read() as session:
         names = {one.id: one.name for one in tenants.list_tenants(session)}
         rows = [
             {
@@ -136,7 +136,7 @@ def list_keys(tenant: str | None, *, as_json: bool) -> None:
 @click.argument("prefix")
 def revoke_key(prefix: str) -> None:
     """End the API key that begins with aggpose_PREFIX_, at once."""
-    with _database().write() as session:
+    with _database() as database, database.write() as session:
         keys.revoke_key(session, prefix=prefix, now=current_time(session))
 
 
@@ -166,7 +166,8 @@ def show_database() -> None:
     click.echo(f"tables: {found or 'none'}; this program: {migrations.head()}")
 
 
-def _database() -> Database:
+@contextmanager
+def _database() -> Iterator[Database]:
     """The database of the environment's settings.
 
     Raises:
@@ -174,7 +175,11 @@ def _database() -> Database:
     """
     url = Settings.read().database_url.get_secret_value()
     migrations.require_head(url)
-    return Database(url, pool_size=1)
+    database = Database(url, pool_size=1)
+    try:
+        yield database
+    finally:
+        database.close()
 
 
 @click.command()
