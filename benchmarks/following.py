@@ -108,7 +108,8 @@ class Models:
             width = size_hw[1] if turned % 2 else size_hw[0]  # of what this quarter was made from
             xy = np.stack([width - 1 - xy[..., 1], xy[..., 0]], axis=-1)
         apart = np.linalg.norm(xy - straight.keypoints_xy, axis=-1) / film.trunk_px[:, None]
-        return 100 * float(np.nanmedian(apart))
+        both = apart[np.isfinite(apart)]
+        return 100 * float(np.median(both)) if len(both) else float("nan")
 
     def beside(self, film: Film, other: Film) -> "Beside":
         """Follow one of two infants that lie side by side, and is gone for a while."""

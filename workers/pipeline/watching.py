@@ -85,9 +85,10 @@ class Watch:
     @property
     def memories(self) -> list[Memory]:
         """What is remembered at the start and after each look."""
-        memories = [self._memory]
+        memories, memory = [self._memory], self._memory.expecting(self.looks, self._settings)
         for look in self.looks:
-            memories.append(memories[-1].after(look, self._settings))
+            memory = memory.after(look, self._settings)
+            memories.append(memory)
         return memories
 
     def look_again(self, index: int) -> None:

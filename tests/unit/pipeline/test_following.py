@@ -13,9 +13,10 @@ HERE, THERE = (100.0, 100.0, 199.0, 199.0), (250.0, 100.0, 349.0, 199.0)
 
 
 def _after(*looks: tuple[int, list[Scored]], memory: Memory | None = None) -> Memory:
-    memory = memory or Memory()
-    for frame, infants in looks:
-        memory = memory.after(made_up_look(frame, *infants), SETTINGS)
+    made_up = [made_up_look(frame, *infants) for frame, infants in looks]
+    memory = (memory or Memory()).expecting(made_up[:1], SETTINGS)
+    for look in made_up:
+        memory = memory.after(look, SETTINGS)
     return memory
 
 
@@ -45,10 +46,30 @@ def test_overlap_decides_not_the_score() -> None:
     assert memory.in_sight.xyxy == _shifted(20)
 
 
-def test_of_boxes_that_overlap_alike_the_best_scored() -> None:
+def test_of_boxes_of_one_infant_the_best_scored() -> None:
     memory = _after((0, [(HERE, 0.9)]), (16, [(_shifted(2), 0.3), (_shifted(4), 0.9)]))
     assert memory.in_sight is not None
     assert memory.in_sight.xyxy == _shifted(4)
+
+
+def test_a_part_of_an_infant_gives_way_to_all_of_it() -> None:
+    part, whole = (100.0, 100.0, 149.0, 179.0), (100.0, 100.0, 229.0, 189.0)
+    memory = _after((0, [(part, 0.6)]), (16, [(part, 0.26), (whole, 0.6)]))
+    assert memory.in_sight is not None
+    assert memory.in_sight.xyxy == whole
+
+
+def test_a_later_look_decides_for_a_weak_first_one() -> None:
+    looks = [(0, [(HERE, 0.2), (THERE, 0.25)]), (16, [(HERE, 0.9), (THERE, 0.3)])]
+    first = _after(*looks[:1])
+    assert first == Memory(looked_at=0)
+    made_up = [made_up_look(frame, *infants) for frame, infants in looks]
+    expecting = Memory().expecting(made_up, SETTINGS)
+    assert expecting.after(made_up[0], SETTINGS).in_sight == Sight(
+        0, 0.0, HERE, float(np.float32(0.2))
+    )
+    later = _after((16, [(HERE, 0.9)]))
+    assert later.expecting(made_up, SETTINGS) is later
 
 
 def test_a_known_other_never_takes_over_even_if_it_comes_near() -> None:

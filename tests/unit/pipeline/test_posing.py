@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from model.spec.arrays import Keypoints
 from tests.drawn_infants import Drawn, DrawnPose, drawn_pose, picture_of
 from tests.films import ArrayPicture
-from workers.pipeline.posing import Poser
+from workers.pipeline.posing import Poser, trusted_scores
 from workers.pipeline.posture import Posture
 from workers.pipeline.timing import StageClock
 
@@ -45,3 +46,23 @@ def test_no_crops_give_no_keypoints_and_one_too_few_is_an_error() -> None:
     assert len(poser.find([], [])) == 0
     with pytest.raises(ValueError, match="zip"):
         poser.find([], Posture.anyhow(0).crops(np.array([[0.0, 0, 9, 9]]), poser.input_wh))
+
+
+def test_keypoints_beside_the_box_are_not_trusted() -> None:
+    infant = Drawn((80, 60), 30)
+    xy = np.repeat(infant.keypoints_xy[None].astype(np.float32), 4, axis=0)
+    xy[1, :8] += 500  # 13 of 21 are left inside
+    xy[2, :7] += 500  # 14 of 21
+    xy[3] = np.nan
+    scores = np.full((4, 21), 0.5, np.float32)
+    scores[3] = np.nan
+    trusted = trusted_scores(Keypoints(xy, scores), np.repeat(infant.box_xyxy[None], 4, axis=0))
+    np.testing.assert_allclose(trusted, [0.5, 0, 0.5, np.nan])
+
+
+def test_the_neighbour_in_the_crop_does_not_choose_the_turn() -> None:
+    infant, neighbour = Drawn((60, 60), 0.0, (24, 70)), Drawn((112, 60), 90.0, (60, 30), who=1)
+    poser = Poser(drawn_pose(), StageClock())
+    picture = ArrayPicture(picture_of(infant, neighbour))
+    posture = poser.first_posture([picture], infant.box_xyxy[None])
+    assert posture.angle_deg == pytest.approx(0, abs=0.5)
