@@ -130,7 +130,7 @@ def _describe(held: HeldJob, facts: VideoFacts, made_by: Provenance, pose: PoseE
     probe = json.loads(json.dumps(asdict(facts), default=_plain))
 
     def note(session: Session, _: datetime) -> None:
-        describe(session, held.lease, header=header, frames_total=_claimed_frames(facts))
+        describe(session, held.lease, header=header, frames_total=facts.num_frames_claimed)
         store_probe(session, held.job.video_id, probe)
 
     held.write(note)
@@ -140,12 +140,3 @@ def _plain(value: object) -> Any:  # noqa: ANN401 - JSON's
     if isinstance(value, Fraction):
         return [value.numerator, value.denominator]
     raise TypeError(f"{type(value).__name__} has no JSON")
-
-
-def _claimed_frames(facts: VideoFacts) -> int | None:
-    """How many frames there will be, by what the container claims."""
-    if facts.num_frames_header:
-        return facts.num_frames_header
-    if facts.duration_s_header and facts.frame_rate_header:
-        return round(facts.duration_s_header * facts.frame_rate_header)
-    return None

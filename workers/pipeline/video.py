@@ -49,6 +49,15 @@ class VideoFacts:
     interlaced: bool
     size_bytes: int
 
+    @property
+    def num_frames_claimed(self) -> int | None:
+        """How many frames the container claims, if only by its length; None where it does not."""
+        if self.num_frames_header:
+            return self.num_frames_header
+        if self.duration_s_header and self.frame_rate_header:
+            return round(self.duration_s_header * self.frame_rate_header)
+        return None
+
 
 class Picture(Protocol):
     """A decoded frame's picture, upright as displayed, kept in the decoder's YUV."""

@@ -25,7 +25,6 @@ from workers.pipeline.results import Provenance, derive, write_quality, write_se
 from workers.pipeline.smoothing import SmoothingSettings
 from workers.pipeline.state import ExtractionState
 from workers.pipeline.timing import StageClock
-from workers.pipeline.video import VideoFacts
 
 PREVIEW: Final = "preview.mp4"
 STILLS: Final = "stills"
@@ -171,7 +170,7 @@ class VideoFolder:
             state=state, cancelled=self._cancelled, clock=clock,
         )  # fmt: skip
         done = sum(len(entry.rows) for entry in entries)
-        with self._progress("frames", _num_frames(source.facts), done) as progress:
+        with self._progress("frames", source.facts.num_frames_claimed, done) as progress:
             for result in extraction:
                 seconds = {
                     name: time.wall_s + before.get(name, 0.0) for name, time in clock.stages.items()
@@ -209,15 +208,6 @@ class VideoFolder:
                 on_progress=progress.step, cancelled=self._cancelled,
             )  # fmt: skip
         return {f"preview {name}": seconds for name, seconds in made.seconds.items()}
-
-
-def _num_frames(facts: VideoFacts) -> int | None:
-    """How many frames there will be, by what the container claims."""
-    if facts.num_frames_header:
-        return facts.num_frames_header
-    if facts.duration_s_header and facts.frame_rate_header:
-        return round(facts.duration_s_header * facts.frame_rate_header)
-    return None
 
 
 def _journal(folder: Path, digest: str) -> Journal:
