@@ -22,7 +22,7 @@ AGGPOSE: Final = (sys.executable, "-P", "-m", "workers.cli")
 """How our own command begins."""
 MOST_RESTARTS, WITHIN_S = 3, 600.0
 """A process that dies more often than this in so many seconds is given up."""
-GRACE_S: Final = 12.0
+GRACE_S: Final = 10.0
 """So long processes that are told to stop may take; then they are killed."""
 
 _LOOK_EVERY_S: Final = 0.1

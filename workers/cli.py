@@ -43,7 +43,7 @@ VIDEO_COMMANDS = {
 
 SERVICE_COMMANDS = {
     "up": ("service.commands:up", "Run the whole system on this machine, in one folder."),
-    "submit": ("service.commands:submit", "Have videos worked on by a running service."),
+    "submit": ("service.submit_command:submit", "Have videos worked on by a running service."),
     "serve": ("service.commands:serve", "Answer the REST API's requests."),
     "worker": ("workers.commands:worker", "Work on jobs: find keypoints, make previews."),
     "sweeper": ("workers.commands:sweeper", "Look for jobs that were lost."),
