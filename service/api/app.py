@@ -78,6 +78,7 @@ def create_app(
         description=_SUMMARY,
         lifespan=lifespan,
         redoc_url=None,
+        redirect_slashes=False,  # to an address that the Host header makes
     )
     app.state.service = service
     for router in _ROUTERS:

@@ -1,0 +1,56 @@
+"""Messages as they lie in a broker of files."""
+
+import json
+from base64 import b64decode
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from service.errors import QueueUnavailableError
+from service.queue import EXTRACT_TASK, PREVIEW_TASK, JobQueue, broker_configuration
+from service.settings import Settings
+
+
+def test_a_message_names_the_task_and_the_job_alone(tmp_path: Path) -> None:
+    queue = JobQueue(Settings.read(data_dir=tmp_path))
+    first, second = uuid4(), uuid4()
+    queue.check()
+    queue.send(first, "extract")
+    queue.send(second, "preview")
+    queue.close()
+    found = {}
+    for path in (tmp_path / "broker" / "messages").iterdir():
+        message = json.loads(path.read_text())
+        arguments, keywords, _ = json.loads(b64decode(message["body"]))
+        found[path.name.split(".")[1]] = (message["headers"]["task"], arguments, keywords)
+    assert found == {
+        "extract": (EXTRACT_TASK, [str(first)], {}),
+        "preview": (PREVIEW_TASK, [str(second)], {}),
+    }
+
+
+def test_a_job_that_is_done_has_no_queue(tmp_path: Path) -> None:
+    queue = JobQueue(Settings.read(data_dir=tmp_path))
+    with pytest.raises(KeyError):
+        queue.send(uuid4(), "done")
+
+
+def test_a_broker_that_is_not_there_is_told_without_its_address(tmp_path: Path) -> None:
+    settings = Settings.read(data_dir=tmp_path, broker_url="redis://:secret@127.0.0.1:1/0")
+    queue = JobQueue(settings)
+    for attempt in (queue.check, lambda: queue.send(uuid4(), "extract")):
+        with pytest.raises(QueueUnavailableError) as found:
+            attempt()
+        assert "secret" not in str(found.value)
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "broker").write_text("a file")
+    with pytest.raises(QueueUnavailableError):
+        broker_configuration(Settings.read(data_dir=tmp_path))
+
+
+def test_redis_is_told_how_long_a_message_may_be_held(tmp_path: Path) -> None:
+    settings = Settings.read(data_dir=tmp_path, broker_url="redis://h:1/0", visibility_s=70)
+    assert broker_configuration(settings)["broker_transport_options"]["visibility_timeout"] == 70
