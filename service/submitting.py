@@ -4,8 +4,9 @@ import hashlib
 import json
 import uuid
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol, Self, get_args
 from uuid import UUID
@@ -16,6 +17,7 @@ from service.client_errors import JobFailedError
 
 MEGABYTE: Final = 1_000_000
 STILLS: Final = "stills"
+_COUNTED: Final = ("running", "extract")
 _SENTENCES: Final = {
     ("queued", "extract"): "waiting for a worker",
     ("running", "preview"): "making the preview and the files",
@@ -80,10 +82,10 @@ class Submission:
             ClientError: The service refuses, or does not answer.
         """
         size = video.stat().st_size
-        with self._progress("MB sent", -(-size // MEGABYTE), 0) as shown:
+        with _Line(partial(self._progress, "MB sent", -(-size // MEGABYTE), 0)) as line:
             stored = self._client.upload(
                 video, subject_reference=self._order.subject_reference,
-                progress=_Megabytes(shown).add,
+                progress=_Megabytes(line).add,
             )  # fmt: skip
         job = self._client.create_job(
             stored.id, model=self._order.model, parameters=self._order.parameters,
@@ -124,17 +126,39 @@ class Submission:
             path.unlink()
 
 
-class _Megabytes:
-    """Counts bytes, and tells whole megabytes."""
+class _Line:
+    """A counter that is not shown before there is something to count."""
 
-    def __init__(self, shown: Steps) -> None:
-        self._shown, self._bytes = shown, 0
+    def __init__(self, show: Callable[[], AbstractContextManager[Steps]]) -> None:
+        self._show = show
+        self._shown = ExitStack()
+        self._steps: Steps | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._shown.close()
+
+    def step(self, count: int) -> None:
+        """Say that this many more are finished."""
+        if self._steps is None and count:
+            self._steps = self._shown.enter_context(self._show())
+        if self._steps is not None:
+            self._steps.step(count)
+
+
+class _Megabytes:
+    """Counts bytes, and tells megabytes, the last one when it has begun."""
+
+    def __init__(self, line: _Line) -> None:
+        self._line, self._bytes = line, 0
 
     def add(self, count: int) -> None:
         """Count; negative where an upload starts over."""
-        before = self._bytes // MEGABYTE
+        before = -(-self._bytes // MEGABYTE)
         self._bytes += count
-        self._shown.step(self._bytes // MEGABYTE - before)
+        self._line.step(-(-self._bytes // MEGABYTE) - before)
 
 
 class _Stages:
@@ -142,10 +166,9 @@ class _Stages:
 
     def __init__(self, progress: ShowProgress, tell: Callable[[str], None]) -> None:
         self._progress, self._tell = progress, tell
-        self._line: AbstractContextManager[Steps] | None = None
-        self._steps: Steps | None = None
+        self._line: _Line | None = None
         self._now: tuple[str, ...] = ()
-        self._done = 0
+        self._done: int | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -156,20 +179,21 @@ class _Stages:
     def show(self, job: JobAnswer) -> None:
         """Say how far it is."""
         now = (job.state, job.stage, str(job.frames_total))
-        if self._steps is not None:
-            self._steps.step(job.frames_done - self._done)
+        # Frames of an earlier call do not count for the rate.
+        before = job.frames_done if self._done is None else self._done
         self._done = job.frames_done
-        if now == self._now:
-            return
-        self._close()
+        if now != self._now and now[:2] == _COUNTED:
+            self._close()
+            self._line = _Line(partial(self._progress, "frames", job.frames_total, before))
+        if self._line is not None:
+            self._line.step(job.frames_done - before)
+        if now != self._now and now[:2] != _COUNTED:
+            self._close()
+            if (sentence := _SENTENCES.get(now[:2])) is not None:
+                self._tell(sentence)
         self._now = now
-        if job.state == "running" and job.stage == "extract":
-            self._line = self._progress("frames", job.frames_total, job.frames_done)
-            self._steps = self._line.__enter__()
-        elif (sentence := _SENTENCES.get(now[:2])) is not None:
-            self._tell(sentence)
 
     def _close(self) -> None:
         if self._line is not None:
-            self._line.__exit__(None, None, None)
-        self._line = self._steps = None
+            self._line.__exit__()
+        self._line = None

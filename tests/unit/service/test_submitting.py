@@ -102,7 +102,7 @@ def test_an_upload_is_counted_in_megabytes(tmp_path: Path) -> None:
     video, shown = tmp_path / "film.mp4", Shown()
     video.write_bytes(bytes(2_500_000))
     submission(FakeClient(job(state="queued")), shown).start(video)
-    assert shown.lines == [("MB sent", 3, 2)]
+    assert shown.lines == [("MB sent", 3, 3)]
 
 
 @pytest.mark.parametrize("state", ["failed", "canceled"])
@@ -121,6 +121,7 @@ def test_frames_are_counted_to_the_last() -> None:
     shown = Shown()
     news = [
         job(state="queued", frames_done=0, frames_total=None),
+        job(frames_done=0, frames_total=None),
         job(frames_done=16, frames_total=300),
         job(frames_done=160, frames_total=300),
         job(state="queued", stage="preview", frames_done=300, frames_total=300),
