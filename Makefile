@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 DEMO := demo-output
 
-.PHONY: demo detector test check lint types contracts format clean
+.PHONY: demo detector test check lint types contracts fuzz format clean
 
 # Each stamp stands for a set of packages; it is made anew when the pins change.
 $(VENV)/.python:
@@ -14,7 +14,12 @@ $(VENV)/.python:
 	$(PYTHON) -m venv $(VENV)
 	touch $@
 
-$(VENV)/.models: $(VENV)/.python pyproject.toml constraints.txt
+# What runs videos: no torch.
+$(VENV)/.workers: $(VENV)/.python pyproject.toml constraints.txt
+	$(PIP) --editable '.[cpu]'
+	touch $@
+
+$(VENV)/.models: $(VENV)/.workers
 	$(PIP) --editable '.[cpu,train,synthetic]'
 	touch $@
 
@@ -30,14 +35,12 @@ $(VENV)/.detector: $(VENV)/.dev
 
 detector: $(VENV)/.detector
 
-demo: $(VENV)/.models
-	mkdir -p $(DEMO)
-	$(BIN)/aggpose model export aggpose-t-infant21.pt --out $(DEMO)/aggpose-t-infant21.onnx
-	$(BIN)/aggpose model inspect $(DEMO)/aggpose-t-infant21.onnx
-	$(BIN)/aggpose model bench $(DEMO)/aggpose-t-infant21.onnx --seconds 1
-	$(BIN)/aggpose synth images --count 40 --seed 2 --split test --out $(DEMO)/infants
-	$(BIN)/aggpose evaluate $(DEMO)/aggpose-t-infant21.onnx $(DEMO)/infants --turn four-way --out $(DEMO)/evaluation
-	@echo "The model, 40 synthetic infants and what it made of them (worst.png) are in $(DEMO)/."
+# The whole system for the length of one command: upload, job, worker, download.
+demo: $(VENV)/.workers
+	AGGPOSE_LOG_LEVEL=WARNING $(BIN)/aggpose up --data $(DEMO)/system --port 0 -- \
+		$(BIN)/aggpose submit samples/landscape.mp4 samples/phone-portrait.mp4 --out $(DEMO)
+	@echo "Keypoints (CSV, JSON), a preview in which nobody can be recognised (preview.mp4) and the"
+	@echo "quality of each recording (quality.png) are in $(DEMO)/landscape and $(DEMO)/phone-portrait."
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -56,6 +59,10 @@ test: $(VENV)/.detector
 	$(BIN)/python -m pytest tests/unit/training/pose
 
 check: lint types contracts test
+
+# Damaged videos by the thousand: no crash, no hang, nothing left behind.
+fuzz: $(VENV)/.dev
+	$(BIN)/python benchmarks/fuzz.py --count 2000
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
