@@ -69,8 +69,8 @@ def _tell(line: str, *, err: bool = False) -> None:
 def serve(host: str | None, port: int | None, processes: int, fd: int | None) -> None:
     """Answer the REST API's requests. SIGTERM and Ctrl-C stop it."""
     settings = Settings.read(**_said({"host": host, "port": port}))
-    configure_logging(settings.log_level)
     migrations.require_head(settings.database_url.get_secret_value())
+    configure_logging(settings.log_level)
     listening = listen(settings.host, settings.port) if fd is None else socket.socket(fileno=fd)
     if fd is None:
         _tell(f"the API listens at {address_of(listening)}")
