@@ -12,6 +12,7 @@ _SENTENCES: Final = {
     "video.not_found": "The video was deleted while it was being worked on.",
     "blob.missing": "The video's file is no longer stored; please upload it again.",
     "blob.checksum": "The stored video's file is damaged; please upload it again.",
+    "video.not_a_file": "The video is not an ordinary file; please upload it again.",
     "video.empty": "The video's file is empty; please export it from the camera again.",
     "video.too_large": "The video's file is too large for this service.",
     "video.unsupported_container": (

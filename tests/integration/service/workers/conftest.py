@@ -3,15 +3,16 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import migrations
 from service.settings import Settings
-from tests.hand_made_pose import write_pose
-from tests.redis_server import redis_server
+from tests.hand_made_models import write_detector, write_pose
+from tests.servers import Redis
 from tests.worker_room import Room, write_film
 
 FRAMES = 300
@@ -19,14 +20,11 @@ FRAMES = 300
 
 
 @pytest.fixture(scope="package")
-def models_dir(
-    write_detector: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a pose model and a detector made by hand."""
     folder = tmp_path_factory.mktemp("models")
     write_pose(folder / "pose.onnx", "hand-made-pose")
-    rows = [[8.0, 14.0, 56.0, 50.0, 0.5, 0.0], [20.0, 16.0, 32.0, 26.0, 0.4, 1.0]]
-    write_detector(folder / "always.onnx", rows)
+    write_detector(folder / "detector.onnx")
     return folder
 
 
@@ -40,7 +38,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def expected(film: Path, models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `aggpose extract` leaves of the film."""
     out = tmp_path_factory.mktemp("expected")
-    models = ["--model", models_dir / "pose.onnx", "--detector", models_dir / "always.onnx"]
+    models = ["--model", models_dir / "pose.onnx", "--detector", models_dir / "detector.onnx"]
     words = ["extract", film, "--out", out, *models, "--engine", "cpu", "--threads", "1"]
     code = "from workers.cli import main; main()"
     subprocess.run([sys.executable, "-c", code, *map(str, words)], check=True)
@@ -63,8 +61,13 @@ def settings(
         return
     database_url = request.getfixturevalue("postgresql")("workers")
     migrations.upgrade(database_url)
-    with redis_server(folder / "redis") as (broker_url, _):
-        yield Settings.read(**common, database_url=database_url, broker_url=broker_url)
+    # Not below pytest's own folder, which nobody else may enter.
+    with tempfile.TemporaryDirectory() as open_folder:
+        Path(open_folder).chmod(0o755)
+        redis = Redis(Path(open_folder) / "redis")
+        redis.start()
+        yield Settings.read(**common, database_url=database_url, broker_url=redis.url)
+        redis.kill()
 
 
 @pytest.fixture(scope="package")

@@ -1,0 +1,192 @@
+"""Deaths by the hundred: every job ends as if nothing had happened.
+
+Each round makes a job of the same film over the REST API and kills or freezes something at a random
+moment: a worker's child, a whole worker, Redis, PostgreSQL, the API, the sweeper. Then the job must
+have succeeded, with every frame once, and with the very bytes of an undisturbed run. `make chaos`.
+"""
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import statistics
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+from service.client import Client, ResultFile
+from service.database.engine import current_time
+from service.database.frames import stream_rows
+from service.database.tables import Job
+from tests.servers import Victim
+from tests.whole_system import LEASE_S, VISIBILITY_S, System
+
+LONGEST_S = 180.0
+FILES: tuple[ResultFile, ...] = (
+    "keypoints.csv",
+    "keypoints.json",
+    "keypoints-filtered.csv",
+    "keypoints-filtered.json",
+)
+
+
+class Surprise(Exception):  # noqa: N818 - what it is
+    """Something did not end as it must."""
+
+
+def expect(truth: bool, otherwise: str) -> None:  # noqa: FBT001 - as assert has it
+    """Raise Surprise unless something is true."""
+    if not truth:
+        raise Surprise(otherwise)
+
+
+class Chaos:
+    """Makes jobs, and disturbs them.
+
+    Args:
+        system: What is disturbed.
+        client: Makes the jobs.
+        rng: Says what happens, and when.
+    """
+
+    def __init__(self, system: System, client: Client, rng: random.Random) -> None:
+        self._system, self._client, self._rng = system, client, rng
+        self.video_id = client.upload(system.film).id
+        self.expected = self._results(self._finished(self._new_job("undisturbed")))
+        self.seconds: dict[str, list[float]] = defaultdict(list)
+        started_s = time.monotonic()
+        self._finished(self._new_job("timed"))
+        self.undisturbed_s = time.monotonic() - started_s
+        self._deeds: dict[str, Callable[[UUID], None]] = {
+            "kill a worker's child": self._kill_child,
+            "kill a worker": self._kill_worker,
+            "freeze a worker past its lease": self._freeze_worker,
+            "tell a worker to stop": self._stop_worker,
+            "kill Redis": lambda _: self._kill(system.redis, 5),
+            "freeze Redis": lambda _: self._freeze(system.redis, VISIBILITY_S + 3),
+            "kill PostgreSQL": lambda _: self._kill(system.postgresql, 5),
+            "freeze PostgreSQL": lambda _: self._freeze(system.postgresql, VISIBILITY_S + 3),
+            "kill the API": lambda _: self._kill(system.api, 2),
+            "kill the sweeper": lambda _: self._kill(system.sweeper, 5),
+        }
+
+    def round(self, number: int) -> str:
+        """One job and one misfortune (in turn, so that all are met); what it was.
+
+        Raises:
+            Surprise: The job did not end as if nothing had happened.
+        """
+        name = list(self._deeds)[number % len(self._deeds)]
+        started_s = time.monotonic()
+        job_id = self._new_job(f"round-{number}")
+        time.sleep(self._rng.uniform(0, 1.1 * self.undisturbed_s))
+        self._deeds[name](job_id)
+        self._system.repair()
+        results = self._results(self._finished(job_id))
+        expect(results == self.expected, f"round {number}, {name}: job {job_id} gave other bytes")
+        self._check_frames(job_id)
+        self.seconds[name].append(time.monotonic() - started_s)
+        return name
+
+    def _new_job(self, name: str) -> UUID:
+        key = f"{name}-{self._rng.random()}"
+        job = self._client.create_job(self.video_id, model="hand-made-pose", idempotency_key=key)
+        return job.id
+
+    def _finished(self, job_id: UUID) -> UUID:
+        """Wait for a job's good end; meanwhile no lease may have ended long ago."""
+        deadline = time.monotonic() + LONGEST_S
+        while True:
+            job = self._client.job(job_id)
+            if job.state == "succeeded":
+                return job_id
+            expect(job.state in ("queued", "running"), f"job {job_id} has {job.state}: {job}")
+            expect(time.monotonic() < deadline, f"job {job_id} is still {job.state}: {job}")
+            self._check_lease(job_id)
+            time.sleep(0.2)
+
+    def _check_lease(self, job_id: UUID) -> None:
+        """No job stays running without a sign of life for longer than the sweeper needs."""
+        with self._system.database.read() as session:
+            job, now = session.get(Job, job_id), current_time(session)
+        if job is not None and job.lease_until is not None:
+            late = now - job.lease_until
+            expect(late < timedelta(seconds=10), f"job {job_id} runs, its lease ended {late} ago")
+
+    def _check_frames(self, job_id: UUID) -> None:
+        """Every frame exactly once."""
+        blocks = list(stream_rows(self._system.database, job_id))
+        indices = [int(index) for block in blocks for index in block.frame_index]
+        expect(indices == list(range(len(indices))), f"job {job_id} has other frames")
+
+    def _results(self, job_id: UUID) -> dict[str, bytes]:
+        """The job's keypoints, as the API gives them."""
+        results: dict[str, bytes] = {}
+        for name in FILES:
+            path = self._system.folder / name
+            self._client.download(job_id, name, path)
+            results[name] = path.read_bytes()
+        return results
+
+    def _held_by(self, job_id: UUID) -> tuple[int | None, Victim]:
+        """Who holds the job; any worker where nobody does."""
+        held = self._system.holder(job_id)
+        return (None, self._rng.choice(self._system.workers)) if held is None else held
+
+    def _kill_child(self, job_id: UUID) -> None:
+        child, _ = self._held_by(job_id)
+        if child is not None:
+            os.kill(child, signal.SIGKILL)
+
+    def _kill_worker(self, job_id: UUID) -> None:
+        self._kill(self._held_by(job_id)[1], 3)
+
+    def _freeze_worker(self, job_id: UUID) -> None:
+        self._freeze(self._held_by(job_id)[1], LEASE_S + 4, least_s=LEASE_S + 1)
+
+    def _stop_worker(self, job_id: UUID) -> None:
+        status = self._held_by(job_id)[1].stop()
+        expect(status == 0, f"a worker that was told to stop ended with {status}")
+
+    def _kill(self, victim: Victim, most_s: float) -> None:
+        victim.kill()
+        time.sleep(self._rng.uniform(0, most_s))
+
+    def _freeze(self, victim: Victim, most_s: float, least_s: float = 0.5) -> None:
+        victim.tell(signal.SIGSTOP)
+        time.sleep(self._rng.uniform(least_s, most_s))
+        victim.tell(signal.SIGCONT)
+
+
+def main() -> None:
+    """Run the rounds and print how long jobs took."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--frames", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--pause-s", type=float, default=0.15, help="A worker's pause a window.")
+    options = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="aggpose-chaos-"))
+    folder.chmod(0o755)  # the servers are another user's
+    system = System(folder, frames=options.frames, pause_s=options.pause_s)
+    with system.running() as client:
+        chaos = Chaos(system, client, random.Random(options.seed))  # noqa: S311 - no secret
+        print(f"undisturbed: {chaos.undisturbed_s:.1f} s; logs are in {folder}", flush=True)
+        for number in range(options.rounds):
+            name = chaos.round(number)
+            print(f"{number + 1:4} {name:32} {chaos.seconds[name][-1]:6.1f} s", flush=True)
+    print(f"\n{options.rounds} of {options.rounds} jobs succeeded with the same bytes\n")
+    print("| What happened | Rounds | Median s | Longest s |\n|---|---|---|---|")
+    for name, seconds in chaos.seconds.items():
+        middle, longest = statistics.median(seconds), max(seconds)
+        print(f"| {name} | {len(seconds)} | {middle:.1f} | {longest:.1f} |")
+    shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""The sweeper sends what waits for a message, and keeps what it cannot send."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from service.database.engine import Database
+from service.errors import QueueUnavailableError
+from service.settings import Settings
+from tests.service_rows import find, make_job
+from tests.unit.workers.conftest import RememberingQueue
+from workers.sweeper import Sweeper
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+@pytest.fixture
+def sweeper(
+    settings: Settings, queue: RememberingQueue, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Sweeper:  # fmt: skip
+    monkeypatch.setattr("workers.sweeper.JobQueue", lambda _: queue)
+    return Sweeper(settings, tmp_path / "scratch")
+
+
+def test_a_waiting_job_without_a_message_gets_one(
+    sweeper: Sweeper, database: Database, queue: RememberingQueue
+) -> None:
+    job = make_job(database, sent_at=None)
+    sweeper.round()
+    assert queue.sent == [(job.id, "extract")]
+    assert find(database, job.id).sent_at is not None
+    sweeper.round()
+    assert len(queue.sent) == 1
+
+
+def test_what_the_broker_does_not_take_is_sent_in_the_next_round(
+    sweeper: Sweeper, database: Database, queue: RememberingQueue
+) -> None:
+    job = make_job(database, sent_at=None)
+    queue.away = True
+    with pytest.raises(QueueUnavailableError):
+        sweeper.round()
+    queue.away = False
+    sweeper.round()
+    assert queue.sent == [(job.id, "extract")]
+
+
+def test_it_goes_on_while_the_broker_is_away_and_stops_when_told(
+    sweeper: Sweeper, database: Database, queue: RememberingQueue
+) -> None:
+    make_job(database, sent_at=None)
+    queue.away = True
+    stops = threading.Event()
+    thread = threading.Thread(target=sweeper.run, args=(stops,))
+    thread.start()
+    thread.join(0.3)
+    assert thread.is_alive()
+    stops.set()
+    thread.join(10)
+    assert not thread.is_alive()
