@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID
 
@@ -12,7 +13,9 @@ from fastapi import FastAPI
 
 from service.api.app import create_app
 from service.api.context import Service
-from service.database.tables import Job, Video
+from service.database.engine import current_time
+from service.database.tables import Worker
+from service.database.workers import worker_seen
 from service.keys import SCOPES, Scope, create_key
 from service.settings import Settings
 from tests.service_rows import NOW
@@ -103,4 +106,13 @@ def _client(app: FastAPI) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=transport, base_url="http://service", timeout=30)
 
 
-__all__ = ["MP4", "Api", "Job", "Video", "running_api"]
+def see_workers(api: Api, ago_s: float = 0) -> None:
+    """A worker of each queue was seen."""
+    with api.service.database.write() as session:
+        now = current_time(session) - timedelta(seconds=ago_s)
+        for queue in ("extract", "preview"):
+            row = Worker(
+                id=f"{queue}@here", queue=queue, device="cpu", engine="openvino", started_at=now,
+                seen_at=now,
+            )  # fmt: skip
+            worker_seen(session, row)

@@ -2,15 +2,16 @@
 
 import time
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, Final
+from typing import Any, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from service.api.auth import Reader
 from service.api.context import Parts, Service
+from service.api.parameters import LastEventId
 from service.api.problems import documented
 from service.api.schemas import JobSummary
 from service.database.tables import Job
@@ -44,9 +45,7 @@ async def follow(
     job_id: UUID,
     service: Parts,
     caller: Reader,
-    last_event_id: Annotated[
-        str | None, Header(description="The last event that you have got", pattern="^[0-9]{1,18}$")
-    ] = None,
+    last_event_id: LastEventId = None,
 ) -> Response:
     """A job's news as they happen, from now or from the last event that you have got.
 

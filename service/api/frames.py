@@ -9,7 +9,7 @@ from model.spec.sequence_header import read_header
 from model.spec.sequence_json import JsonWriter
 from service.api.auth import Reader
 from service.api.context import Parts
-from service.api.keypoints import BehindFrame, FirstFrame
+from service.api.parameters import BehindFrame, FirstFrame, FrameCursor
 from service.api.problems import documented
 from service.audit import note
 from service.database.engine import current_time
@@ -19,7 +19,6 @@ from service.log_lines import facts_of_request
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["results"])
 
-_CURSOR: Final = r"^(0|[1-9][0-9]{0,17})$"
 _PAGE: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "Frames as in keypoints.json, and the `cursor` of the next page; null where"
@@ -48,7 +47,7 @@ def frames(  # noqa: PLR0913 - each is a parameter of the request
     *,
     first: FirstFrame = 0,
     behind: BehindFrame = None,
-    cursor: Annotated[str | None, Query(pattern=_CURSOR, description="`next` of before")] = None,
+    cursor: FrameCursor = None,
     limit: Annotated[int, Query(ge=1, le=1000, description="Frames of a page")] = 100,
 ) -> Response:
     """The raw frames so far, in pages."""

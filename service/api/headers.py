@@ -1,27 +1,15 @@
 """Headers that several routes read or write."""
 
-from typing import Annotated, Final
+from typing import Final
 from uuid import UUID
 
-from fastapi import Header, Request
+from fastapi import Request
 
 from service.database.tables import Job
 from service.jobs import FINISHED
 
 POLL_AFTER_S: Final = 2
 """When a client should ask again for a job that has not ended."""
-
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$",
-        description="Any text of your own: the same request with the same key makes one job only",
-        examples=["3f1c9c3e-7c1b-4f0e-9d9f-1b6a0f6f2d11"],
-    ),
-]  # fmt: skip
-IfNoneMatch = Annotated[
-    str | None, Header(description="ETags that you have: an answer that you know is not sent again")
-]
 
 
 def address(request: Request, path: str) -> str:

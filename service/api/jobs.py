@@ -11,26 +11,32 @@ from service.api.auth import Reader, Writer
 from service.api.context import Parts, Service
 from service.api.headers import (
     POLL_AFTER_S,
-    IdempotencyKey,
-    IfNoneMatch,
     job_address,
     job_etag,
     job_headers,
     knows,
 )
-from service.api.pages import PageCursor, PageLimit
+from service.api.parameters import (
+    CreatedAfter,
+    IdempotencyKey,
+    IfNoneMatch,
+    OfState,
+    OfSubject,
+    OfVideo,
+    PageCursor,
+    PageLimit,
+)
 from service.api.problems import documented
-from service.api.schemas import JobAnswer, JobList, JobSummary, Moment
+from service.api.schemas import JobAnswer, JobList, JobSummary
 from service.api.sending import send_message
 from service.audit import note
 from service.database.engine import current_time
 from service.database.jobs import JobFilter, list_jobs
 from service.database.pages import Cursor
-from service.database.tables import Job, JobState
+from service.database.tables import Job
 from service.jobs import FINISHED, JobRequest, add_job, cancel_job, delete_job, find_job, retry_job
 from service.keys import Caller
 from service.log_lines import facts_of_request
-from service.videos import SubjectReference
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -70,10 +76,10 @@ def show_jobs(  # noqa: PLR0913 - each is a parameter of the request
     service: Parts,
     caller: Reader,
     *,
-    state: JobState | None = None,
-    video_id: UUID | None = None,
-    subject_reference: Annotated[SubjectReference | None, Query()] = None,
-    created_after: Moment | None = None,
+    state: OfState = None,
+    video_id: OfVideo = None,
+    subject_reference: OfSubject = None,
+    created_after: CreatedAfter = None,
     cursor: PageCursor = None,
     limit: PageLimit = 50,
 ) -> JobList:

@@ -9,6 +9,7 @@ from model.spec.sequence import Series
 from service.api.auth import Reader
 from service.api.context import Parts, Service
 from service.api.downloads import FILE_RESPONSES, download, stream
+from service.api.parameters import BehindFrame, FirstFrame
 from service.api.problems import documented
 from service.audit import note
 from service.database.engine import current_time
@@ -25,12 +26,6 @@ _SERIES = Query(description="`raw` as the model gave it; `filtered` comes when t
 _PROBLEMS = documented(
     "job.not_found", "series.not_ready", "range.not_satisfiable", "blob.missing", "blob.unavailable"
 )
-MOST_FRAMES: Final = 2**62
-
-FirstFrame = Annotated[int, Query(alias="from", ge=0, le=MOST_FRAMES, description="First frame")]
-BehindFrame = Annotated[
-    int | None, Query(alias="to", ge=0, le=MOST_FRAMES, description="The frame behind the last")
-]
 
 
 def _responses(form: Form) -> dict[int | str, dict[str, Any]]:

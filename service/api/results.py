@@ -9,8 +9,8 @@ from fastapi import APIRouter, Path, Request, Response
 from service.api.auth import Reader
 from service.api.context import Parts, Service
 from service.api.downloads import FILE_RESPONSES, download
-from service.api.headers import IfNoneMatch, knows
-from service.api.keypoints import MOST_FRAMES
+from service.api.headers import knows
+from service.api.parameters import MOST_FRAMES, IfNoneMatch
 from service.api.problems import documented
 from service.api.schemas import Stills
 from service.audit import Action, note

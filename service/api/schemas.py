@@ -1,10 +1,19 @@
 """What the API answers with, and how rows become that."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+)
 
 from service.database.tables import Job, JobStage, JobState, Video
 
@@ -40,6 +49,13 @@ _JOB: Final[dict[str, JsonValue]] = {
 }
 
 
+def _text(moment: object) -> object:
+    """Only text says a moment here: pydantic would also take seconds since 1970."""
+    if not isinstance(moment, str) or not re.match(r"\d{4}-\d\d-\d\d[Tt ]", moment):
+        raise ValueError("expected a moment such as 2026-03-01T08:30:00Z")
+    return moment
+
+
 def _utc(moment: datetime) -> datetime:
     """The moment in UTC; those at the calendar's ends have none."""
     try:
@@ -48,7 +64,7 @@ def _utc(moment: datetime) -> datetime:
         raise ValueError("expected a moment between the years 1 and 9999") from error
 
 
-Moment = Annotated[AwareDatetime, AfterValidator(_utc)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_text), AfterValidator(_utc)]
 """A moment with its time zone, as in 2026-03-01T08:30:00Z."""
 
 

@@ -13,10 +13,18 @@ from starlette.concurrency import run_in_threadpool
 
 from service.api.auth import Reader, Writer
 from service.api.context import Parts, Service
-from service.api.headers import POLL_AFTER_S, IdempotencyKey, address, job_address
-from service.api.pages import PageCursor, PageLimit
+from service.api.headers import POLL_AFTER_S, address, job_address
+from service.api.parameters import (
+    CreatedAfter,
+    IdempotencyKey,
+    ModelName,
+    OfBytes,
+    OfSubject,
+    PageCursor,
+    PageLimit,
+)
 from service.api.problems import documented
-from service.api.schemas import JobSummary, Moment, UploadAnswer, VideoAnswer, VideoList
+from service.api.schemas import JobSummary, UploadAnswer, VideoAnswer, VideoList
 from service.api.sending import send_message
 from service.api.upload import FILE, Form, read_form
 from service.audit import note
@@ -27,7 +35,7 @@ from service.database.tables import Job, Video
 from service.database.videos import VideoFilter, list_videos
 from service.jobs import JobRequest, add_job
 from service.keys import Caller
-from service.videos import SubjectReference, VideoDescription, add_video, delete_video, find_video
+from service.videos import VideoDescription, add_video, delete_video, find_video
 
 router = APIRouter(prefix="/v1/videos", tags=["videos"])
 
@@ -84,7 +92,7 @@ async def upload_video(  # noqa: PLR0913 - each is a parameter of the request
     caller: Writer,
     *,
     extract: Annotated[bool, Query(description="Start a job with it, too")] = False,
-    model: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
+    model: ModelName = None,
     idempotency_key: IdempotencyKey = None,
 ) -> UploadAnswer:
     """Upload a video; `extract=true` starts its extraction, too.
@@ -113,9 +121,9 @@ def show_videos(  # noqa: PLR0913 - each is a parameter of the request
     service: Parts,
     caller: Reader,
     *,
-    subject_reference: Annotated[SubjectReference | None, Query()] = None,
-    created_after: Moment | None = None,
-    sha256: Annotated[str | None, Query(pattern="^[0-9a-f]{64}$")] = None,
+    subject_reference: OfSubject = None,
+    created_after: CreatedAfter = None,
+    sha256: OfBytes = None,
     cursor: PageCursor = None,
     limit: PageLimit = 50,
 ) -> VideoList:

@@ -7,7 +7,6 @@ import re
 import threading
 import time
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -16,13 +15,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from service.api.problems import PROBLEMS
 from service.database.engine import current_time
 from service.database.leases import cancel_held
-from service.database.tables import Worker
-from service.database.workers import worker_seen
 from service.errors import BlobUnavailableError, DatabaseUnavailableError, QueueUnavailableError
 from service.log_lines import JsonLines
-from tests.service_api import MP4, Api
+from tests.results_rows import finished_job
+from tests.service_api import MP4, Api, see_workers
 from tests.service_rows import claimed
-from tests.unit.service.api.test_keypoints import finished_job
 
 
 @pytest.mark.parametrize(
@@ -135,18 +132,6 @@ def test_the_service_is_ready_when_everything_answers(
         "database": "database.unavailable", "broker": "queue.unavailable",
         "files": "blob.unavailable",
     }  # fmt: skip
-
-
-def see_workers(api: Api, ago_s: float = 0) -> None:
-    """A worker of each queue was seen."""
-    with api.service.database.write() as session:
-        now = current_time(session) - timedelta(seconds=ago_s)
-        for queue in ("extract", "preview"):
-            row = Worker(
-                id=f"{queue}@here", queue=queue, device="cpu", engine="openvino", started_at=now,
-                seen_at=now,
-            )  # fmt: skip
-            worker_seen(session, row)
 
 
 def test_figures_of_requests_jobs_and_workers(api: Api) -> None:

@@ -94,7 +94,7 @@ def test_a_video_or_model_that_is_not_there_is_told(api: Api) -> None:
     assert (answer.status_code, answer.json()["code"]) == (404, "video.not_found")
     wanted = {"video_id": api.upload().json()["video"]["id"], "model": "none"}
     answer = api.ask("POST", "/v1/jobs", json=wanted)
-    assert (answer.status_code, answer.json()["code"]) == (422, "model.unknown")
+    assert (answer.status_code, answer.json()["code"]) == (404, "model.unknown")
     assert api.get("/v1/jobs").json()["items"] == []
 
 
