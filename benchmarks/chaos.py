@@ -11,10 +11,11 @@ import random
 import shutil
 import signal
 import statistics
+import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -24,9 +25,8 @@ from service.database.engine import current_time
 from service.database.frames import stream_rows
 from service.database.tables import Job
 from tests.servers import Victim
-from tests.whole_system import LEASE_S, VISIBILITY_S, System
+from tests.whole_system import PATIENCE_S, System
 
-LONGEST_S = 180.0
 FILES: tuple[ResultFile, ...] = (
     "keypoints.csv",
     "keypoints.json",
@@ -51,10 +51,13 @@ class Chaos:
     Args:
         system: What is disturbed.
         client: Makes the jobs.
-        rng: Says what happens, and when.
+        rng: Says when.
+        only: What happens; anything where that is empty.
     """
 
-    def __init__(self, system: System, client: Client, rng: random.Random) -> None:
+    def __init__(
+        self, system: System, client: Client, rng: random.Random, only: Sequence[str]
+    ) -> None:
         self._system, self._client, self._rng = system, client, rng
         self.video_id = client.upload(system.film).id
         self.expected = self._results(self._finished(self._new_job("undisturbed")))
@@ -68,12 +71,13 @@ class Chaos:
             "freeze a worker past its lease": self._freeze_worker,
             "tell a worker to stop": self._stop_worker,
             "kill Redis": lambda _: self._kill(system.redis, 5),
-            "freeze Redis": lambda _: self._freeze(system.redis, VISIBILITY_S + 3),
+            "freeze Redis": lambda _: self._freeze(system.redis, system.visibility_s + 3),
             "kill PostgreSQL": lambda _: self._kill(system.postgresql, 5),
-            "freeze PostgreSQL": lambda _: self._freeze(system.postgresql, VISIBILITY_S + 3),
+            "freeze PostgreSQL": lambda _: self._freeze(system.postgresql, system.visibility_s + 3),
             "kill the API": lambda _: self._kill(system.api, 2),
             "kill the sweeper": lambda _: self._kill(system.sweeper, 5),
         }
+        self._names = list(only) or list(self._deeds)
 
     def round(self, number: int) -> str:
         """One job and one misfortune (in turn, so that all are met); what it was.
@@ -81,7 +85,7 @@ class Chaos:
         Raises:
             Surprise: The job did not end as if nothing had happened.
         """
-        name = list(self._deeds)[number % len(self._deeds)]
+        name = self._names[number % len(self._names)]
         started_s = time.monotonic()
         job_id = self._new_job(f"round-{number}")
         time.sleep(self._rng.uniform(0, 1.1 * self.undisturbed_s))
@@ -100,7 +104,7 @@ class Chaos:
 
     def _finished(self, job_id: UUID) -> UUID:
         """Wait for a job's good end; meanwhile no lease may have ended long ago."""
-        deadline = time.monotonic() + LONGEST_S
+        deadline = time.monotonic() + PATIENCE_S
         while True:
             job = self._client.job(job_id)
             if job.state == "succeeded":
@@ -147,7 +151,9 @@ class Chaos:
         self._kill(self._held_by(job_id)[1], 3)
 
     def _freeze_worker(self, job_id: UUID) -> None:
-        self._freeze(self._held_by(job_id)[1], LEASE_S + 4, least_s=LEASE_S + 1)
+        self._freeze(
+            self._held_by(job_id)[1], self._system.lease_s + 4, least_s=self._system.lease_s + 1
+        )
 
     def _stop_worker(self, job_id: UUID) -> None:
         status = self._held_by(job_id)[1].stop()
@@ -170,12 +176,16 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--pause-s", type=float, default=0.15, help="A worker's pause a window.")
+    parser.add_argument("--lease-s", type=float, default=10.0, help="All other times follow it.")
+    parser.add_argument("--only", action="append", default=[], help="What happens, in words.")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing is left running
     folder = Path(tempfile.mkdtemp(prefix="aggpose-chaos-"))
     folder.chmod(0o755)  # the servers are another user's
-    system = System(folder, frames=options.frames, pause_s=options.pause_s)
+    system = System(folder, frames=options.frames, pause_s=options.pause_s, lease_s=options.lease_s)
     with system.running() as client:
-        chaos = Chaos(system, client, random.Random(options.seed))  # noqa: S311 - no secret
+        rng = random.Random(options.seed)  # noqa: S311 - no secret
+        chaos = Chaos(system, client, rng, options.only)
         print(f"undisturbed: {chaos.undisturbed_s:.1f} s; logs are in {folder}", flush=True)
         for number in range(options.rounds):
             name = chaos.round(number)

@@ -21,7 +21,6 @@ from tests.servers import PostgreSql, Redis, Victim, free_port
 from tests.worker_room import write_film
 
 PATIENCE_S = 180.0
-LEASE_S, HEARTBEAT_S, SWEEPER_S, VISIBILITY_S = 10.0, 2.0, 1.0, 15.0
 
 SLOW_WORKER = """
 import time
@@ -47,10 +46,15 @@ class System:
         folder: Where everything lies.
         frames: Of the film.
         pause_s: How long a worker sleeps at each window.
+        lease_s: All other times follow it.
+
+    Attributes:
+        film: What jobs are made of.
+        visibility_s: How long Redis waits for a worker's sign of life.
     """
 
-    def __init__(self, folder: Path, *, frames: int, pause_s: float) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, *, frames: int, pause_s: float, lease_s: float) -> None:
+        self.folder, self.lease_s, self.visibility_s = folder, lease_s, 1.5 * lease_s
         self.film = write_film(folder / "film.mp4", frames)
         models = folder / "models"
         models.mkdir()
@@ -61,9 +65,9 @@ class System:
         self._environment = os.environ | {
             "AGGPOSE_DATA_DIR": str(folder / "data"), "AGGPOSE_MODELS_DIR": str(models),
             "AGGPOSE_BROKER_URL": self.redis.url, "AGGPOSE_DATABASE_URL": self.postgresql.url,
-            "AGGPOSE_PORT": str(port), "AGGPOSE_LEASE_S": str(LEASE_S),
-            "AGGPOSE_HEARTBEAT_S": str(HEARTBEAT_S), "AGGPOSE_SWEEPER_S": str(SWEEPER_S),
-            "AGGPOSE_VISIBILITY_S": str(VISIBILITY_S),
+            "AGGPOSE_PORT": str(port), "AGGPOSE_LEASE_S": str(lease_s),
+            "AGGPOSE_HEARTBEAT_S": str(lease_s / 5), "AGGPOSE_SWEEPER_S": str(lease_s / 10),
+            "AGGPOSE_VISIBILITY_S": str(self.visibility_s),
         }  # fmt: skip
         self.url = f"http://127.0.0.1:{port}"
         worker = [sys.executable, "-c", SLOW_WORKER.format(pause_s=pause_s), "worker"]

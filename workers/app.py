@@ -26,6 +26,8 @@ def worker_configuration(settings: Settings) -> dict[str, Any]:
     """
     broker = broker_configuration(settings)
     options: dict[str, Any] = broker["broker_transport_options"]
+    if settings.broker_url.get_secret_value().startswith("filesystem:"):
+        broker["broker_transport"] = "service.file_broker:Transport"
     return broker | {
         "broker_transport_options": options | _transport_options(settings),
         "broker_connection_retry_on_startup": True,
@@ -39,6 +41,7 @@ def worker_configuration(settings: Settings) -> dict[str, Any]:
         "worker_lost_wait": 2.0,
         "worker_proc_alive_timeout": 60.0,
         "worker_hijack_root_logger": False,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,  # the lease decides
         "worker_enable_remote_control": False,
         "worker_send_task_events": False,
     }

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Final, get_args
 
@@ -13,7 +14,7 @@ import click
 
 import migrations
 from model.runtime.engines import PRECISIONS, EngineName, Precision
-from model.spec.errors import ModelError
+from model.spec.errors import EngineError, ModelError
 from service.errors import ServiceError
 from service.log_lines import configure_logging
 from service.queue import EXTRACT_QUEUE, PREVIEW_QUEUE
@@ -81,7 +82,10 @@ def _try_models(options: ModelOptions) -> None:
     """
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(max_workers=1, mp_context=context) as apart:
-        apart.submit(Models(options).try_usual).result()
+        try:
+            apart.submit(Models(options).try_usual).result()
+        except BrokenProcessPool as error:
+            raise EngineError("opening the models ended the process that tried it") from error
 
 
 @click.command()

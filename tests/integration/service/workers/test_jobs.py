@@ -6,18 +6,19 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from model.spec.sequence_header import read_header
 from service.database.engine import current_time
 from service.database.frames import stream_rows
 from service.database.jobs import request_cancel
 from service.database.results import find_preview, list_previews
-from service.database.tables import Job
+from service.database.tables import Artifact, Frame, Job, Preview, Window
 from service.database.videos import find_video
 from service.database.workers import list_workers
+from service.videos import delete_video
 from tests.integration.service.workers.conftest import FRAMES
-from tests.worker_room import SWEEPER, Room, same_files
+from tests.worker_room import SWEEPER, Room, same_files, write_film
 from workers.previewing_job import FILES
 
 
@@ -106,3 +107,25 @@ def test_a_lost_message_is_sent_again(room: Room, film: Path, expected: Path) ->
         session.execute(update(Job).where(Job.id == job_id).values(sent_at=long_ago))
     assert room.finished(job_id).state == "succeeded"
     same_files(room, job_id, expected)
+
+
+@pytest.mark.parametrize("stage", ["extract", "preview"])
+def test_deleting_a_video_leaves_nothing_of_it(room: Room, tmp_path: Path, stage: str) -> None:
+    """Also what its worker was making at that moment."""
+    film = write_film(tmp_path / "other.mp4", FRAMES + len(stage))
+    job_id = room.add(film)
+    job = room.wait(job_id, lambda job: (job.stage, job.state) == (stage, "running"))
+    if stage == "extract":
+        job = room.wait(job_id, lambda job: job.frames_done > 0)
+    with room.database.write() as session:
+        delete_video(session, room.store, room.tenant.id, job.video_id)
+    after = room.finished(room.add(film))  # the same worker has done with the other one by then
+    assert after.state == "succeeded"
+    with room.database.write() as session:
+        delete_video(session, room.store, room.tenant.id, after.video_id)
+    with room.database.read() as session:
+        for table in (Frame, Window, Preview, Artifact):
+            query = select(table).where(table.job_id.in_([job_id, after.id]))
+            assert session.scalars(query).first() is None
+    for one in (job_id, after.id):
+        assert list(room.store.keys(f"jobs/{one}")) == []
