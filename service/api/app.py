@@ -1,5 +1,7 @@
 """The app: the parts of the service, the routes, and what stands around them."""
 
+import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -14,6 +16,7 @@ from service.api.edge import RequestEdge
 from service.api.limits import Limits
 from service.api.metrics import JobMetrics, RequestMetrics
 from service.api.problems import Problem, answer_errors
+from service.api.upload import Intake
 from service.api.watching import JobWatch
 from service.blobs import BlobStore, open_store
 from service.database.engine import Database
@@ -54,10 +57,12 @@ def create_app(
         requests_per_minute=settings.key_requests_per_minute,
         uploads_per_hour=settings.key_uploads_per_hour,
     )
+    store = store or open_store(settings.blob_url, s3=settings.s3_access())
     service = Service(
         settings=settings,
+        intake=Intake(store, settings.max_upload_bytes, asyncio.Semaphore(_turns(settings))),
         database=database,
-        store=store or open_store(settings.blob_url, s3=settings.s3_access()),
+        store=store,
         queue=queue or JobQueue(settings),
         models=ModelCatalogue(settings.models_dir),
         limits=limits,
@@ -88,6 +93,12 @@ def create_app(
     service.registry.register(JobMetrics(database, seen_s=settings.lease_s))
     _document_problems(app)
     return app
+
+
+def _turns(settings: Settings) -> int:
+    """How many uploads write at a time: as many as there are processors, more where they wait."""
+    processors = os.cpu_count() or 1
+    return max(2, processors) if settings.blob_url.startswith("file:") else 16 * processors
 
 
 def _document_problems(app: FastAPI) -> None:

@@ -43,17 +43,17 @@ def _caller(service: Parts, credentials: Credentials) -> Caller:
 _Caller = Annotated[Caller, Depends(_caller)]
 
 
-def _reader(caller: _Caller) -> Caller:
+async def _reader(caller: _Caller) -> Caller:
     caller.need("read")
     return caller
 
 
-def _writer(caller: _Caller) -> Caller:
+async def _writer(caller: _Caller) -> Caller:
     caller.need("write")
     return caller
 
 
-def _administrator(caller: _Caller) -> Caller:
+async def _administrator(caller: _Caller) -> Caller:
     caller.need("admin")
     return caller
 

@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry
 
 from service.api.limits import Limits
+from service.api.upload import Intake
 from service.api.watching import JobWatch
 from service.blobs import BlobStore
 from service.database.engine import Database
@@ -21,6 +22,7 @@ class Service:
 
     Attributes:
         settings: As they were read at the edge.
+        intake: Where uploads go.
         database: Rows.
         store: Blobs.
         queue: Messages to workers.
@@ -31,6 +33,7 @@ class Service:
     """
 
     settings: Settings
+    intake: Intake
     database: Database
     store: BlobStore
     queue: JobQueue
@@ -40,7 +43,7 @@ class Service:
     registry: CollectorRegistry
 
 
-def _service(request: Request) -> Service:
+async def _service(request: Request) -> Service:
     service: Service = request.app.state.service
     return service
 

@@ -4,8 +4,9 @@ The form has one file, `file`, and fields of text beside it, in any order. File 
 types are not read at all.
 """
 
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
@@ -15,7 +16,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
 from service.blobs import BlobStore, StoredBlob
-from service.blobs.receiving import Receiver, receive
+from service.blobs.receiving import GATHER_BYTES, Receiver, receive
 from service.errors import BlobTooLargeError, UploadError, VideoTooLargeError, VideoTypeError
 from service.media_types import JUDGED_BYTES, media_type
 from service.videos import Upload, source_key
@@ -41,13 +42,29 @@ class Form:
     fields: Mapping[str, str]
 
 
-async def read_form(request: Request, store: BlobStore, video_id: UUID, *, max_bytes: int) -> Form:
+@dataclass(frozen=True)
+class Intake:
+    """Where uploads go.
+
+    Attributes:
+        store: The blob store.
+        max_bytes: The largest video.
+        turns: So many uploads hash and write at a time: more would gain nothing, and keep all
+            other requests from the processor and the threads.
+    """
+
+    store: BlobStore
+    max_bytes: int
+    turns: asyncio.Semaphore
+
+
+async def read_form(request: Request, intake: Intake, video_id: UUID) -> Form:
     """Read an upload's form into the store. Whatever goes wrong, nothing is left behind.
 
     Raises:
         UploadError: It is no such form, or ends early.
         VideoTypeError: The file is no video.
-        VideoTooLargeError: The file is larger than `max_bytes`.
+        VideoTooLargeError: The file is larger than the intake takes.
         BlobError: The store failed.
         ClientDisconnect: Nobody is there any more.
     """
@@ -55,11 +72,11 @@ async def read_form(request: Request, store: BlobStore, video_id: UUID, *, max_b
     if kind != b"multipart/form-data" or b"boundary" not in options:
         raise UploadError("expected multipart/form-data with a boundary")
     declared = request.headers.get("content-length", "0")
-    if declared.isdigit() and int(declared) > max_bytes + FORM_BYTES:
-        raise _too_large(max_bytes)
+    if declared.isdigit() and int(declared) > intake.max_bytes + FORM_BYTES:
+        raise _too_large(intake.max_bytes)
     async with AsyncExitStack() as stack:
         parts = _Parts()
-        video = _Video(store, source_key(video_id), max_bytes, stack)
+        video = _Video(intake, source_key(video_id), stack)
         try:
             parser = MultipartParser(options[b"boundary"], parts.callbacks())
             async for chunk in request.stream():
@@ -79,48 +96,45 @@ async def read_form(request: Request, store: BlobStore, video_id: UUID, *, max_b
 class _Video:
     """The file, which is not let into the store before its first bytes are a video's."""
 
-    def __init__(self, store: BlobStore, key: str, max_bytes: int, stack: AsyncExitStack) -> None:
-        self._store = store
+    def __init__(self, intake: Intake, key: str, stack: AsyncExitStack) -> None:
+        self._intake = intake
         self._key = key
-        self._max_bytes = max_bytes
         self._stack = stack
-        self._start = bytearray()
+        self._gathered = bytearray()
         self._kind = ""
         self._receiver: Receiver | None = None
 
     async def write(self, piece: bytes) -> None:
         """Take bytes."""
-        if self._receiver is not None:
-            await self._on(self._receiver, piece)
-            return
-        self._start += piece
-        if len(self._start) >= JUDGED_BYTES:
-            await self._begin()
+        self._gathered += piece
+        if self._receiver is None and len(self._gathered) >= JUDGED_BYTES:
+            self._receiver = await self._begin()
+        if self._receiver is not None and len(self._gathered) >= GATHER_BYTES:
+            gathered, self._gathered = self._gathered, bytearray()
+            async with self._errors(), self._intake.turns:
+                await self._receiver.write(gathered)
 
     async def commit(self) -> tuple[StoredBlob, str]:
         """Give the blob its place."""
         receiver = self._receiver or await self._begin()
-        try:
+        async with self._errors(), self._intake.turns:
+            await receiver.write(self._gathered)
             return await receiver.commit(), self._kind
-        except BlobTooLargeError as error:
-            raise _too_large(self._max_bytes) from error
 
     async def _begin(self) -> Receiver:
-        start = bytes(self._start)
-        kind = media_type(start)
+        kind = media_type(bytes(self._gathered[:JUDGED_BYTES]))
         if kind is None:
             raise VideoTypeError("expected an MP4, QuickTime, Matroska, WebM, AVI or MPEG-TS file")
         self._kind = kind
-        opening = receive(self._store, self._key, max_bytes=self._max_bytes)
-        self._receiver = await self._stack.enter_async_context(opening)
-        await self._on(self._receiver, start)
-        return self._receiver
+        opening = receive(self._intake.store, self._key, max_bytes=self._intake.max_bytes)
+        return await self._stack.enter_async_context(opening)
 
-    async def _on(self, receiver: Receiver, piece: bytes) -> None:
+    @asynccontextmanager
+    async def _errors(self) -> AsyncIterator[None]:
         try:
-            await receiver.write(piece)
+            yield
         except BlobTooLargeError as error:
-            raise _too_large(self._max_bytes) from error
+            raise _too_large(self._intake.max_bytes) from error
 
 
 @dataclass

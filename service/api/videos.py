@@ -104,8 +104,7 @@ async def upload_video(  # noqa: PLR0913 - each is a parameter of the request
     if extract:
         chosen = await run_in_threadpool(service.models.pose_model, model)
         order = _Order(model, chosen.manifest.name, idempotency_key)
-    most = service.settings.max_upload_bytes
-    form = await read_form(request, service.store, new_id(), max_bytes=most)
+    form = await read_form(request, service.intake, new_id())
     video, new, job = await run_in_threadpool(_register, service, caller, form, order)
     response.status_code = 201 if new else 200
     response.headers["Location"] = address(request, f"/v1/videos/{video.id}")

@@ -1,0 +1,39 @@
+"""What service and workers say to each other, and what both say to people."""
+
+from dataclasses import fields
+from typing import get_args
+
+from model.spec.sequence import Series
+from service.api.problems import PROBLEMS
+from service.jobs import JobParameters
+from service.queue import EXTRACT_QUEUE, EXTRACT_TASK, PREVIEW_QUEUE, PREVIEW_TASK
+from service.results import Form, keypoints_kind
+from workers.pipeline.commands import extract
+from workers.pipeline.extraction_settings import ExtractionSettings
+from workers.previewing_job import FILES
+
+
+def test_a_job_takes_options_of_the_command() -> None:
+    options = {option.name for option in extract.params}
+    assert JobParameters.model_fields.keys() <= options
+    defaults = {field.name: field.default for field in fields(ExtractionSettings)}
+    assert (defaults["window"], defaults["detect_every"]) == (16, 16)
+    window = JobParameters.model_json_schema()["properties"]["window"]["anyOf"][0]
+    assert window["maximum"] == ExtractionSettings.MOST_FRAMES
+
+
+def test_tasks_and_queues_keep_their_names() -> None:
+    """Messages of an older version must still be understood."""
+    assert (EXTRACT_TASK, EXTRACT_QUEUE) == ("aggpose.extract_pose", "extract")
+    assert (PREVIEW_TASK, PREVIEW_QUEUE) == ("aggpose.render_preview", "preview")
+
+
+def test_what_the_api_gives_is_what_workers_store() -> None:
+    kinds = {keypoints_kind(series, form) for series in get_args(Series) for form in get_args(Form)}
+    assert kinds | {"quality.json", "quality.png", "preview.mp4"} <= FILES.keys()
+
+
+def test_every_problem_has_a_status_and_a_title_of_its_own() -> None:
+    titles = [title for _, title in PROBLEMS.values()]
+    assert all(400 <= status < 600 for status, _ in PROBLEMS.values())
+    assert len({*titles}) == len(titles)
