@@ -95,6 +95,8 @@ class WorkerApp:
 
     def _open(self, **_: object) -> None:
         """Open what this process needs: in itself, because connections do not survive a fork."""
+        # What is sent to all processes of a service is for the main one, which tells its children.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         self._workplace = Workplace(self._settings, self._options, self._stops)
 
     def _opened(self) -> Workplace:
@@ -106,6 +108,7 @@ class WorkerApp:
     def _stop(self, **_: object) -> None:
         """Have the processes give their jobs back; end them where they do not."""
         self._stops.set()
-        last_word = threading.Timer(GRACE_S, os.kill, (os.getpid(), signal.SIGQUIT))
+        # Children die with their parent; their messages come again, and their leases end.
+        last_word = threading.Timer(GRACE_S, os._exit, (1,))
         last_word.daemon = True
         last_word.start()
