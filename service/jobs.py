@@ -62,7 +62,21 @@ class JobParameters(BaseModel):
 class JobRequest(BaseModel):
     """What is asked for: the keypoints and a masked preview of one video."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        json_schema_extra={
+            "examples": [
+                {"video_id": "01970000-0000-7000-8000-000000000001"},
+                {
+                    "video_id": "01970000-0000-7000-8000-000000000001",
+                    "model": "aggpose-t-infant21",
+                    "parameters": {"window": 16, "detect_every": 8, "cover": "solid"},
+                },
+            ]
+        },
+    )
 
     video_id: UUID
     """The video."""

@@ -16,6 +16,7 @@ from service.api.edge import RequestEdge
 from service.api.limits import Limits
 from service.api.metrics import JobMetrics, RequestMetrics
 from service.api.problems import Problem, answer_errors
+from service.api.schemas import EXAMPLES
 from service.api.upload import Intake
 from service.api.watching import JobWatch
 from service.blobs import BlobStore, open_store
@@ -102,7 +103,7 @@ def _turns(settings: Settings) -> int:
 
 
 def _document_problems(app: FastAPI) -> None:
-    """Add the problem's schema, to which every route's documentation refers, to the document."""
+    """Add the problem's schema, to which all routes' documentation refers, and whole examples."""
     made = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -110,6 +111,8 @@ def _document_problems(app: FastAPI) -> None:
         schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         schemas |= schema.pop("$defs", {}) | {"Problem": schema}
+        for model in EXAMPLES:  # FastAPI leaves the nulls of examples out
+            schemas[model.__name__]["examples"] = model.model_json_schema()["examples"]
         return document
 
     app.openapi = openapi  # type: ignore[method-assign] # as FastAPI's documentation has it

@@ -28,11 +28,24 @@ LONGEST_S: Final = 900.0
 """A stream ends after so long and the client comes back: a revoked key is not served for ever."""
 _AGAIN_MS: Final = 2000
 
+_EVENT: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string"},
+        "event": {"const": "job"},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": "#/components/schemas/JobSummary"},
+        },
+        "retry": {"type": "integer"},
+    },
+}
 _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "Events `job` with the job as data and its revision as id; the last one is"
         " the end's",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"schema": _EVENT}},
     },
     204: {"description": "The job has ended and you know it: do not come back"},
 }

@@ -44,7 +44,13 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 @router.post(
     "",
     status_code=202,
-    responses=documented("video.not_found", "model.unknown", "job.idempotency_conflict"),
+    responses=documented(
+        "request.malformed",
+        "request.too_large",
+        "video.not_found",
+        "model.unknown",
+        "job.idempotency_conflict",
+    ),
 )
 def start_job(  # noqa: PLR0913 - each is a parameter of the request
     wanted: JobRequest,

@@ -197,6 +197,10 @@ class Stills(_Answer):
     frames: list[int] = Field(examples=[[0, 150, 299]])
 
 
+EXAMPLES: Final = (VideoAnswer, JobSummary, JobAnswer, UploadAnswer, VideoList, JobList)
+"""Answers with an example in the documentation."""
+
+
 def _facts(job: Job) -> dict[str, Any]:
     failed = job.error_code is not None
     error = JobError(code=job.error_code or "", detail=job.error_detail or "") if failed else None

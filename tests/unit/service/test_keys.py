@@ -1,5 +1,7 @@
 """Keys: their form, their hash, their end."""
 
+from collections.abc import Iterator
+
 import pytest
 
 import migrations
@@ -12,11 +14,13 @@ from tests.service_rows import NOW
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Database:
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """Migrated tables."""
     url = f"sqlite:///{tmp_path_factory.mktemp('keys')}/a.sqlite"
     migrations.upgrade(url)
-    return Database(url)
+    database = Database(url)
+    yield database
+    database.close()
 
 
 def test_a_key_is_recognised_until_it_is_revoked(database: Database) -> None:

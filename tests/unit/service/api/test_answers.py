@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from uuid import UUID
 
+import jsonschema_rs
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -247,4 +248,11 @@ def test_the_documentation_names_every_problem_and_each_schema(shared_api: Api) 
                 kinds = operation["responses"]["422"]["content"]
                 assert list(kinds) == ["application/problem+json"], (path, method)
     assert "HTTPValidationError" not in schemas
+    assert {"JobRequest", "JobAnswer", "UploadAnswer", "Problem"} <= {
+        name for name, schema in schemas.items() if "examples" in schema
+    }
+    for name, schema in schemas.items():
+        check = jsonschema_rs.validator_for({"$ref": f"#/components/schemas/{name}"} | document)
+        for example in schema.get("examples", ()):
+            check.validate(example)
     assert shared_api.get("/docs", key=None).status_code == 200
