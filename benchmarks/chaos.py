@@ -97,6 +97,21 @@ class Chaos:
         self.seconds[name].append(time.monotonic() - started_s)
         return name
 
+    def finale(self) -> None:
+        """All workers still work: of many jobs at once each gets some.
+
+        Raises:
+            Surprise: One does not.
+        """
+        jobs = [self._new_job(f"finale-{number}") for number in range(6)]
+        seen = set()
+        for job_id in jobs:
+            self._finished(job_id)
+            with self._system.database.read() as session:
+                job = session.get(Job, job_id)
+                seen.add(None if job is None else job.worker_id)
+        expect(len(seen) >= len(self._system.workers), f"only {seen} still work")
+
     def _new_job(self, name: str) -> UUID:
         key = f"{name}-{self._rng.random()}"
         job = self._client.create_job(self.video_id, model="hand-made-pose", idempotency_key=key)
@@ -190,6 +205,7 @@ def main() -> None:
         for number in range(options.rounds):
             name = chaos.round(number)
             print(f"{number + 1:4} {name:32} {chaos.seconds[name][-1]:6.1f} s", flush=True)
+        chaos.finale()
     print(f"\n{options.rounds} of {options.rounds} jobs succeeded with the same bytes\n")
     print("| What happened | Rounds | Median s | Longest s |\n|---|---|---|---|")
     for name, seconds in chaos.seconds.items():

@@ -14,6 +14,13 @@ from workers.stopping import StopFlag
 from workers.tasks import add_tasks
 from workers.workplace import WorkerOptions, Workplace
 
+_TRANSPORTS: Final = {
+    "filesystem": "service.file_broker:Transport",
+    "redis": "workers.redis_broker:Transport",
+    "rediss": "workers.redis_broker:Transport",
+}
+"""Kombu's, each with a fault mended; see there."""
+
 GRACE_S: Final = 30.0
 """So long a worker that is told to stop waits for its processes to give their jobs back."""
 
@@ -26,8 +33,9 @@ def worker_configuration(settings: Settings) -> dict[str, Any]:
     """
     broker = broker_configuration(settings)
     options: dict[str, Any] = broker["broker_transport_options"]
-    if settings.broker_url.get_secret_value().startswith("filesystem:"):
-        broker["broker_transport"] = "service.file_broker:Transport"
+    kind = settings.broker_url.get_secret_value().partition(":")[0]
+    if kind in _TRANSPORTS:
+        broker["broker_transport"] = _TRANSPORTS[kind]
     return broker | {
         "broker_transport_options": options | _transport_options(settings),
         "broker_connection_retry_on_startup": True,

@@ -4,6 +4,7 @@ This holds us to kombu's inner workings, which may change with its version.
 """
 
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -56,8 +57,10 @@ def settings(server: Redis, tmp_path: Path) -> Settings:
 def channel(settings: Settings) -> Iterator[Any]:
     """A worker's channel to the broker."""
     told = worker_configuration(settings)
-    options = told["broker_transport_options"]
-    opened = Connection(told["broker_url"], transport_options=options)  # type: ignore[no-untyped-call] # kombu's are not
+    options = told["broker_transport_options"] | {"socket_timeout": 0.5}
+    opened = Connection(  # type: ignore[no-untyped-call] # kombu's are not
+        told["broker_url"], transport=told["broker_transport"], transport_options=options
+    )
     with opened as connection:
         channel = connection.channel()
         channel.queue_purge(EXTRACT_QUEUE)
@@ -105,6 +108,23 @@ def test_a_message_that_is_done_does_not_come_to_life(settings: Settings, channe
     message.ack()
     MessageKeeper(settings).keeper_of(message.delivery_tag)()
     assert channel.client.zcard(channel.unacked_index_key) == 0
+
+
+@pytest.mark.parametrize("end", ["ack", "requeue"])
+def test_a_worker_goes_on_where_the_end_of_a_message_does_not_reach_the_broker(
+    server: Redis,
+    settings: Settings,
+    channel: Any,  # noqa: ANN401 - kombu's
+    end: str,
+) -> None:
+    channel.basic_qos(0, 1, False)  # noqa: FBT003 - kombu's
+    message = taken(settings, channel)
+    assert not channel.qos.can_consume()
+    server.tell(signal.SIGSTOP)
+    with pytest.raises(redis.TimeoutError):
+        getattr(message, end)()
+    server.tell(signal.SIGCONT)
+    assert channel.qos.can_consume()
 
 
 def test_a_broker_that_is_away_does_no_harm(tmp_path: Path) -> None:
