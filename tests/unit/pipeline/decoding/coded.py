@@ -1,6 +1,8 @@
 """Small films, coded as tests need them, and what PyAV itself says of a file."""
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
@@ -41,6 +43,19 @@ def drawing(index: int, size_wh: tuple[int, int] = SIZE) -> NDArray[np.uint8]:
     return np.asarray(np.clip(np.stack(waves, -1), 0, 1) * 255, np.uint8)
 
 
+@contextmanager
+def usual_priority() -> Iterator[None]:
+    """Give the thread its scheduling back: run as root, SVT-AV1 leaves its caller in real time.
+
+    All that it starts afterwards would inherit that, and spin without ever letting others run.
+    """
+    policy, parameter = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameter)
+
+
 def encode(
     path: Path,
     codec: str = "libx264",
@@ -55,7 +70,10 @@ def encode(
     touch: "Callable[[av.Packet[VideoStream]], None] | None" = None,
 ) -> Path:
     """Write a film; `pts` count in 1/1000 s (every 40 if not given), `touch` sees each packet."""
-    with av.open(path, "w", container_options=container_options or {}) as container:
+    with (
+        usual_priority(),
+        av.open(path, "w", container_options=container_options or {}) as container,
+    ):
         stream = container.add_stream(codec, 25, QUICK.get(codec, {}) | (options or {}))
         assert isinstance(stream, VideoStream)
         stream.width, stream.height = size_wh
