@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 DEMO := demo-output
 
-.PHONY: demo detector test check lint types contracts fuzz format clean
+.PHONY: demo detector test check lint types contracts fuzz chaos format clean
 
 # Each stamp stands for a set of packages; it is made anew when the pins change.
 $(VENV)/.python:
@@ -63,6 +63,10 @@ check: lint types contracts test
 # Damaged videos by the thousand: no crash, no hang, nothing left behind.
 fuzz: $(VENV)/.dev
 	$(BIN)/python benchmarks/fuzz.py --count 2000
+
+# Workers, servers and the API killed and frozen at random: every job ends as if nothing had happened.
+chaos: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.chaos --rounds 100
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
