@@ -20,7 +20,7 @@ from service.errors import BlobFullError, BlobKeyError, BlobMissingError, BlobUn
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _PARTS = ".parts"
-_RENAME_TRIES = 5
+_RENAME_TRIES = 50
 
 
 @contextmanager
@@ -194,8 +194,10 @@ def _make_folders(folder: Path, root: Path) -> list[Path]:
     for part in [*reversed(folder.relative_to(root).parents), folder.relative_to(root)]:
         try:
             (root / part).mkdir(mode=0o700)
-        except FileExistsError:
-            if not (root / part).is_dir():
+        except FileExistsError as error:
+            if not os.path.lexists(root / part):  # removed meanwhile: the caller tries again
+                raise FileNotFoundError(*error.args) from error
+            if not (root / part).is_dir() and os.path.lexists(root / part):
                 raise
         else:
             changed.append((root / part).parent)
