@@ -8,10 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from model.runtime.detector import Detector
 from model.runtime.engines import EngineOptions
 from model.spec.errors import ConfigurationError
+from model.training.detector.checkpoint import load_detector
 from model.training.detector.commands import train
 
 
@@ -43,6 +45,25 @@ def test_training_ends_with_a_model_that_says_where_it_comes_from(
     assert again.returncode == 1
     assert "got one with files" in again.stderr
     assert "[model.training]" in again.stderr
+    start = load_detector(run / "detector.pt")
+    on = ["--from", run / "detector.pt", *words[:-1], tmp_path / "on"]
+    done = _aggpose("train", "detector", *on, "--epochs", 1, "--batch", 6, "--learning-rate", 1e-9)
+    assert done.returncode == 0, done.stderr
+    after = load_detector(tmp_path / "on" / "detector.pt")
+    assert (after.architecture, after.imgsz) == ("yolo26n", 64)
+    assert after.provenance.summary == (
+        f"yolo26n from ({start.provenance.summary}) on 12 labelled pictures"
+    )
+    for name, tensor in start.state_dict.items():
+        if name.endswith("weight"):  # at such a rate nothing is learned: they are the same
+            torch.testing.assert_close(after.state_dict[name], tensor, rtol=2e-3, atol=1e-4)
+    settings = json.loads((tmp_path / "on" / "run.json").read_text())
+    assert (settings["start"], settings["learning_rate"]) == (str(run / "detector.pt"), 1e-9)
+    with pytest.raises(ConfigurationError, match=r"expected --size as in .*yolo26n, got yolo26s"):
+        train.main(
+            [*map(str, on[:-1]), str(tmp_path / "s"), "--epochs", "1", "--size", "s"],
+            standalone_mode=False,
+        )
 
 
 def test_options_that_contradict_each_other(drawn_set: Path, tmp_path: Path) -> None:

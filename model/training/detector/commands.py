@@ -47,6 +47,10 @@ Value = TypeVar("Value", int, str)
 @click.option(
     "--val", type=click.Path(path_type=Path), help="Data set to choose the best epoch by."
 )
+@click.option(
+    "--from", "start", type=ModelPath(),
+    help="A detector.pt to go on from, with its size of network and of input.",
+)  # fmt: skip
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the run.")
 @click.option(
     "--imgsz", type=click.IntRange(64, 1280), help="Side of the input, px.  [default: 320]"
@@ -57,6 +61,10 @@ Value = TypeVar("Value", int, str)
     "--size", type=click.Choice(["n", "s", "m", "l", "x"]), help="Of the network.  [default: n]"
 )
 @click.option("--batch", type=click.IntRange(1, 1024), help="Pictures a step.  [default: 16]")
+@click.option(
+    "--learning-rate", type=click.FloatRange(0, min_open=True),
+    help="After the warm-up.  [default: 1.5e-3; with --from 7e-4]",
+)  # fmt: skip
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Draws everything.  [default: 0]")
 @click.option("--device", default="cpu", show_default=True, help="`cpu`, or `0` for the first GPU.")
 @click.option(
@@ -66,9 +74,10 @@ Value = TypeVar("Value", int, str)
 @click.option("--model-version", default="0.1.0", show_default=True, help="Version of the model.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out as it was planned.")
 def train(
-    data: Path | None, val: Path | None, out: Path, imgsz: int | None, minutes: float | None,
-    epochs: int | None, size: str | None, batch: int | None, seed: int | None, device: str,
-    workers: int, model_version: str, *, resume: bool,
+    data: Path | None, val: Path | None, start: Path | None, out: Path, imgsz: int | None,
+    minutes: float | None, epochs: int | None, size: str | None, batch: int | None,
+    learning_rate: float | None, seed: int | None, device: str, workers: int, model_version: str,
+    *, resume: bool,
 ) -> None:  # fmt: skip
     """Train a detector of infants and heads, and export it.
 
@@ -77,8 +86,9 @@ def train(
     behind its last finished epoch with --resume. It ends with OUT/detector.onnx.
     """
     chosen = {
-        "data": data, "val": val, "imgsz": imgsz, "minutes": minutes, "epochs": epochs,
-        "size": size, "batch": batch, "seed": seed,
+        "data": data, "val": val, "from": start, "imgsz": imgsz, "minutes": minutes,
+        "epochs": epochs, "size": size, "batch": batch, "learning-rate": learning_rate,
+        "seed": seed,
     }  # fmt: skip
     given = [f"--{name}" for name, value in chosen.items() if value is not None]
     if resume and given:
@@ -88,6 +98,7 @@ def train(
     require_ultralytics()
     engines = gate_engines()
     settings = read_run(out) if resume else _settings(chosen)
+    origin = None if settings.start is None else load_detector(Path(settings.start))
     if not resume:
         start_run(out, settings)
     prepare_ultralytics(out / SETTINGS_FOLDER)
@@ -103,15 +114,20 @@ def train(
     plan = trainer.TrainingPlan(
         out / "data" / DATA_FILE, out, imgsz=settings.imgsz, batch=settings.batch,
         epochs=settings.epochs, minutes=settings.minutes, device=device, workers=workers,
-        seed=settings.seed,
+        seed=settings.seed, learning_rate=settings.learning_rate
+        or (trainer.LEARNING_RATE if origin is None else trainer.LEARNING_RATE_ON),
     )  # fmt: skip
-    best = trainer.train(plan, architecture=settings.architecture, resume=resume)
+    best = trainer.train(
+        plan, architecture=settings.architecture, resume=resume,
+        start=None if origin is None else origin.state_dict,
+    )  # fmt: skip
     metrics = trainer.best_metrics(out)
+    start_provenance = None if origin is None else origin.provenance
     checkpoint = DetectorCheckpoint(
         settings.architecture,
         CLASSES,
         settings.imgsz,
-        provenance_of(train_data, settings, metrics, trainer.RECIPE),
+        provenance_of(train_data, settings, metrics, recipe=trainer.RECIPE, start=start_provenance),
         trainer.trained_state(best),
     )
     save_detector(checkpoint, out / CHECKPOINT_FILE)
@@ -161,18 +177,32 @@ def _settings(chosen: dict[str, Any]) -> RunSettings:
         raise ConfigurationError("expected --data and --val, or --resume")
     if (chosen["epochs"] is None) == (chosen["minutes"] is None):
         raise ConfigurationError("expected either --minutes or --epochs")
-    imgsz = _or(chosen["imgsz"], 320)
+    origin = None if chosen["from"] is None else load_detector(chosen["from"])
+    if origin is not None and origin.classes != CLASSES:
+        raise ConfigurationError(
+            f"{chosen['from']}: expected a detector of {', '.join(CLASSES)}, "
+            f"got {', '.join(origin.classes)}"
+        )
+    architecture = f"yolo26{_or(chosen['size'], 'n')}"
+    if origin is not None and chosen["size"] is not None and architecture != origin.architecture:
+        raise ConfigurationError(
+            f"expected --size as in {chosen['from']}, which is {origin.architecture}, "
+            f"got {architecture}"
+        )
+    imgsz = _or(chosen["imgsz"], 320 if origin is None else origin.imgsz)
     if imgsz % 32:
         raise ConfigurationError(f"expected --imgsz in steps of 32 px, got {imgsz}")
     return RunSettings(
         data=str(chosen["data"].resolve()),
         val=str(chosen["val"].resolve()),
-        architecture=f"yolo26{_or(chosen['size'], 'n')}",
+        architecture=architecture if origin is None else origin.architecture,
         imgsz=imgsz,
         batch=_or(chosen["batch"], 16),
         epochs=chosen["epochs"],
         minutes=chosen["minutes"],
         seed=_or(chosen["seed"], 0),
+        start=None if chosen["from"] is None else str(chosen["from"].resolve()),
+        learning_rate=chosen["learning-rate"],
     )
 
 

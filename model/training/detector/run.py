@@ -46,6 +46,8 @@ class RunSettings:
         epochs: How often all pictures are seen, or None.
         minutes: How long to train, or None.
         seed: Of everything random.
+        start: Checkpoint whose weights it starts from, or None.
+        learning_rate: Its height after the warm-up, or None for the recipe's.
     """
 
     data: str
@@ -56,6 +58,8 @@ class RunSettings:
     epochs: int | None
     minutes: float | None
     seed: int
+    start: str | None = None
+    learning_rate: float | None = None
 
 
 def start_run(folder: Path, settings: RunSettings) -> None:
@@ -110,13 +114,19 @@ def lay_out_data(folder: Path, settings: RunSettings) -> tuple[LabelledFolder, L
 
 
 def provenance_of(
-    train: LabelledFolder, settings: RunSettings, metrics: dict[str, float], recipe: str
+    train: LabelledFolder,
+    settings: RunSettings,
+    metrics: dict[str, float],
+    *,
+    recipe: str,
+    start: Provenance | None,
 ) -> Provenance:
-    """What the model will say of its weights."""
+    """What the model will say of its weights; `start` is what those that it started from say."""
     pictures = len(train.pictures)
+    origin = "random weights" if start is None else f"({start.summary})"
     return Provenance(
         trained=True,
-        summary=f"{settings.architecture} from random weights on {pictures} labelled pictures",
+        summary=f"{settings.architecture} from {origin} on {pictures} labelled pictures",
         data=f"{train.name}: {pictures} pictures, {len(train.instances)} infants",
         recipe=f"{recipe}, {settings.imgsz} px, batch {settings.batch}",
         commit=code_commit(),

@@ -6,6 +6,7 @@ Import this module after `offline.prepare_ultralytics`: it imports Ultralytics.
 import csv
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,12 @@ SPEED_FILE = "speed.json"
 ARCHITECTURE = "yolo26n"
 
 RECIPE = "yolo26n-synthetic"
+LEARNING_RATE = 1.5e-3
+LEARNING_RATE_ON = 7e-4
+"""For weights that have learned already."""
+
 HYPERPARAMETERS: dict[str, Any] = {
     "optimizer": "AdamW",
-    "lr0": 1.5e-3,
     "lrf": 0.02,
     "cos_lr": True,
     "warmup_epochs": 0.3,
@@ -67,6 +71,7 @@ class TrainingPlan:
         device: `cpu`, or `0` for the first GPU.
         workers: Processes that read pictures beside the training.
         seed: Of everything random.
+        learning_rate: Its height after the warm-up.
     """
 
     data: Path
@@ -78,6 +83,7 @@ class TrainingPlan:
     device: str = "cpu"
     workers: int = 0
     seed: int = 0
+    learning_rate: float = LEARNING_RATE
 
     def __post_init__(self) -> None:
         if (self.epochs is None) == (self.minutes is None):
@@ -147,8 +153,14 @@ class Trainer(DetectionTrainer):  # type: ignore[misc] # Ultralytics is untyped 
     model: Any
     epochs: int
 
-    def __init__(self, plan: TrainingPlan, overrides: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        plan: TrainingPlan,
+        overrides: dict[str, Any],
+        start: Mapping[str, Tensor] | None = None,
+    ) -> None:
         self._plan = plan
+        self._start = start
         self._speed = read_speed(plan.run)
         threads = torch.get_num_threads()
         super().__init__(overrides=overrides)
@@ -163,6 +175,8 @@ class Trainer(DetectionTrainer):  # type: ignore[misc] # Ultralytics is untyped 
     def setup_model(self) -> Any:  # noqa: ANN401 - Ultralytics' checkpoint
         """Build the network, or take it from the checkpoint to go on from."""
         checkpoint = super().setup_model()
+        if self._start is not None:
+            self.model.load_state_dict(self._start)
         self.model = self.model.to(memory_format=torch.channels_last)
         return checkpoint
 
@@ -228,13 +242,20 @@ def read_speed(run: Path) -> Speed:
         raise CheckpointError(f"{path}: damaged: {error}") from error
 
 
-def train(plan: TrainingPlan, *, architecture: str = ARCHITECTURE, resume: bool = False) -> Path:
+def train(
+    plan: TrainingPlan,
+    *,
+    architecture: str = ARCHITECTURE,
+    start: Mapping[str, Tensor] | None = None,
+    resume: bool = False,
+) -> Path:
     """Train, or go on training.
 
     Args:
         plan: How.
         architecture: One that Ultralytics has a YAML file of, with its scale, as in `yolo26n`.
-        resume: Go on behind the last finished epoch, where there is one.
+        start: Weights to start from, those of `architecture`; None: random ones.
+        resume: Go on behind the last finished epoch, where there is one; `start` is not used then.
 
     Returns:
         Ultralytics' best checkpoint.
@@ -248,7 +269,7 @@ def train(plan: TrainingPlan, *, architecture: str = ARCHITECTURE, resume: bool 
         return plan.run / "weights" / "best.pt"  # it had ended
     overrides = overrides_of(plan, architecture, last if resume else None)
     try:
-        trainer = Trainer(plan, overrides)
+        trainer = Trainer(plan, overrides, None if resume else start)
         trainer.train()
     except (AssertionError, FileNotFoundError, RuntimeError, ValueError) as error:
         raise TrainingError(f"{plan.run}: Ultralytics cannot go on: {error}") from error
@@ -274,6 +295,7 @@ def overrides_of(plan: TrainingPlan, architecture: str, last: Path | None) -> di
         "epochs": plan.epochs or 100,
         "device": plan.device,
         "seed": plan.seed,
+        "lr0": plan.learning_rate,
     }
 
 

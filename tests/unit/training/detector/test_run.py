@@ -42,9 +42,13 @@ def test_data_is_laid_out_once_and_needs_heads(drawn_set: Path, tmp_path: Path) 
     mark.touch()
     lay_out_data(tmp_path, settings)
     assert mark.exists()
-    provenance = provenance_of(train, settings, {"a": 0.5}, "recipe")
+    provenance = provenance_of(train, settings, {"a": 0.5}, recipe="recipe", start=None)
     assert provenance.data == "set: 12 pictures, 9 infants"
     assert provenance.summary == "yolo26n from random weights on 12 labelled pictures"
+    on = provenance_of(train, settings, {}, recipe="recipe", start=provenance)
+    assert on.summary == (
+        "yolo26n from (yolo26n from random weights on 12 labelled pictures) on 12 labelled pictures"
+    )
     assert [one.shape for one in gate_pictures_of(train)] == [(96, 72, 3), (72, 96, 3)] * 2
     content = json.loads((drawn_set / "annotations.json").read_text())
     content["annotations"] = [a for a in content["annotations"] if a["category_id"] == 1]
