@@ -40,7 +40,7 @@ def main() -> None:
     print("|---|---|---|---|")
     for length in map(int, options.windows.split(",")):
         lease = _claimed(database)
-        contents = [_window(first, length) for first in range(0, options.frames, length)]
+        contents = [window_of(first, length) for first in range(0, options.frames, length)]
         frames = length * len(contents)
         _time(f"{length} | written", frames, lambda: _store(database, lease, contents))  # noqa: B023
         _time(f"{length} | read", frames, lambda: _read(database, lease))  # noqa: B023
@@ -65,7 +65,7 @@ def _claimed(database: Database) -> Lease:
     return got.lease
 
 
-def _window(first: int, length: int) -> WindowContent:
+def window_of(first: int, length: int) -> WindowContent:
     """A window of any numbers; all share their arrays but for the frames' places."""
     random = np.random.default_rng(0)
     rows = Rows(
