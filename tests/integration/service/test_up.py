@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from tests.hand_made_models import write_detector, write_pose
+from tests.pages import follow, lines_below
 from tests.worker_room import write_film
 
 FRAMES = 40
@@ -175,7 +176,7 @@ def test_from_one_command_to_keypoints_and_back_to_nothing(place: Place, tmp_pat
         assert (bad.returncode, bad.stderr.count("[video.unsupported_container]")) == (1, 1)
         assert submit(place, system, "aggpose_no", letter).stderr.count("[key.invalid]") == 1
 
-        follow_the_page(place, system, system.key, tmp_path)
+        follow_the_pages(system, system.key, tmp_path / "pages")
 
         # An API that dies is started again, at the same address.
         api = children_named(system.process.pid, "serve")
@@ -198,35 +199,29 @@ def test_from_one_command_to_keypoints_and_back_to_nothing(place: Place, tmp_pat
     with running(place) as system_again:
         assert system_again.key is None
         jobs = get(system_again, "/v1/jobs", system.key).json()["items"]
-        assert len(jobs) == 2
-        assert jobs[1]["id"] == told["job"]
+        assert len(jobs) == 3
+        assert jobs[2]["id"] == told["job"]
         family = descendants(system_again.process.pid)
         system_again.process.kill()
         wait_until(lambda: not alive(family), 20)
 
 
-def follow_the_page(place: Place, system: Up, key: str, folder: Path) -> None:
-    """Do what docs/service.md says of curl, in its words."""
-    page = (Path(__file__).parents[3] / "docs" / "service.md").read_text()
-    lines = re.findall(r"^    (curl (?:.*\\\n)*.*)$", page, re.MULTILINE)
-    assert len(lines) == 4
-    environment = place.environment | {"AGGPOSE_API_KEY": key}
-
-    def run(line: str) -> str:
-        here = line.replace("http://127.0.0.1:8000", system.url).replace("-s", "-sSf", 1)
-        done = subprocess.run(
-            ["/bin/bash", "-c", here.replace("film.mp4", f"'{place.film}'")],
-            capture_output=True, text=True, check=False, env=environment, cwd=folder,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    environment["JOB"] = json.loads(run(lines[0]))["job"]["id"]
-    wait_until(lambda: json.loads(run(lines[1]))["state"] == "succeeded", 120)
-    run(lines[2])
-    run(lines[3])
-    assert (folder / "keypoints.csv").read_text().count("\n") == 1 + FRAMES
-    assert (folder / "preview.mp4").read_bytes()[4:8] == b"ftyp"
+def follow_the_pages(system: Up, key: str, folder: Path) -> None:
+    """Do what the pages say of curl, in their words; each page has a film of its own."""
+    pages = (
+        ("README.md", "## By REST with curl", "samples/landscape.mp4", "keypoints.csv"),
+        ("docs/service.md", "### The same by curl", "film.mp4", "keypoints-filtered.csv"),
+    )
+    for number, (page, heading, film, table) in enumerate(pages, start=1):
+        place = folder / str(number)
+        (place / film).parent.mkdir(parents=True)
+        write_film(place / film, FRAMES - number)
+        lines = lines_below(page, heading)
+        assert sum(line.startswith("curl ") for line in lines) >= 4
+        follow(lines, url=system.url, key=key, folder=place)
+        assert (place / table).read_text().count("\n") == 1 + FRAMES - number
+        assert (place / "preview.mp4").read_bytes()[4:8] == b"ftyp"
+    assert lines_below(*pages[0][:2])[0].startswith("aggpose up ")
 
 
 def children_named(pid: int, word: str) -> int:
