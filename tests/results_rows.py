@@ -33,9 +33,11 @@ def written(form: Form, blocks: Sequence[Rows], header: SequenceHeader = HEADER)
     return writer.header() + rows + writer.end()
 
 
-def running_job(api: Api, windows: int = 3) -> tuple[UUID, Lease, list[Rows]]:
-    """A job of which some windows are stored."""
-    job_id = api.job()
+def running_job(
+    api: Api, windows: int = 3, job_id: UUID | None = None
+) -> tuple[UUID, Lease, list[Rows]]:
+    """A job, this one or a new one, of which some windows are stored."""
+    job_id = job_id or api.job()
     lease = claimed(api.service.database, job_id).lease
     blocks = []
     with api.service.database.write() as session:
@@ -48,9 +50,9 @@ def running_job(api: Api, windows: int = 3) -> tuple[UUID, Lease, list[Rows]]:
     return job_id, lease, blocks
 
 
-def finished_job(api: Api) -> tuple[UUID, dict[str, bytes]]:
-    """A job with all files, and their content."""
-    job_id, lease, blocks = running_job(api)
+def finished_job(api: Api, job_id: UUID | None = None) -> tuple[UUID, dict[str, bytes]]:
+    """A job, this one or a new one, with all files, and their content."""
+    job_id, lease, blocks = running_job(api, job_id=job_id)
     files = {
         "keypoints.csv": written("csv", blocks), "keypoints.json": written("json", blocks),
         "keypoints-filtered.csv": written("csv", blocks), "quality.json": b'{"frames": 24}\n',

@@ -10,7 +10,18 @@ from typing import Any, Final
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from service.api import events, frames, health, jobs, keypoints, metrics, models, results, videos
+from service.api import (
+    documentation,
+    events,
+    frames,
+    health,
+    jobs,
+    keypoints,
+    metrics,
+    models,
+    results,
+    videos,
+)
 from service.api.context import Service
 from service.api.edge import RequestEdge
 from service.api.limits import Limits
@@ -27,7 +38,7 @@ from service.settings import Settings
 
 _ROUTERS: Final = (
     videos.router, jobs.router, events.router, keypoints.router, frames.router, results.router,
-    models.router, health.router, metrics.router,
+    models.router, health.router, metrics.router, documentation.router,
 )  # fmt: skip
 _SUMMARY: Final = """\
 Upload a recording of an infant lying on its back; get 21 keypoints a frame, and a preview in which
@@ -83,6 +94,7 @@ def create_app(
         version=version("aggpose-service"),
         description=_SUMMARY,
         lifespan=lifespan,
+        docs_url=None,  # Swagger UI from other machines: see documentation.py
         redoc_url=None,
         redirect_slashes=False,  # to an address that the Host header makes
     )

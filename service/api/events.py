@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from service.api.auth import Reader
 from service.api.context import Parts, Service
-from service.api.parameters import LastEventId
+from service.api.parameters import JobId, LastEventId
 from service.api.problems import documented
 from service.api.schemas import JobSummary
 from service.database.tables import Job
@@ -55,7 +55,7 @@ _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     "/events", response_class=StreamingResponse, responses=documented("job.not_found") | _RESPONSES
 )
 async def follow(
-    job_id: UUID,
+    job_id: JobId,
     service: Parts,
     caller: Reader,
     last_event_id: LastEventId = None,

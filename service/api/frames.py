@@ -1,7 +1,6 @@
 """The route of frames: raw keypoints in pages, also while a job runs."""
 
 from typing import Annotated, Any, Final
-from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
@@ -9,7 +8,7 @@ from model.spec.sequence_header import read_header
 from model.spec.sequence_json import JsonWriter
 from service.api.auth import Reader
 from service.api.context import Parts
-from service.api.parameters import BehindFrame, FirstFrame, FrameCursor
+from service.api.parameters import BehindFrame, FirstFrame, FrameCursor, JobId
 from service.api.problems import documented
 from service.audit import note
 from service.database.engine import current_time
@@ -41,7 +40,7 @@ _PAGE: Final[dict[int | str, dict[str, Any]]] = {
 
 @router.get("/frames", response_class=Response, responses=documented("job.not_found") | _PAGE)
 def frames(  # noqa: PLR0913 - each is a parameter of the request
-    job_id: UUID,
+    job_id: JobId,
     service: Parts,
     caller: Reader,
     *,

@@ -20,6 +20,7 @@ from service.api.parameters import (
     CreatedAfter,
     IdempotencyKey,
     IfNoneMatch,
+    JobId,
     OfState,
     OfSubject,
     OfVideo,
@@ -108,7 +109,7 @@ def show_jobs(  # noqa: PLR0913 - each is a parameter of the request
     responses=documented("job.not_found") | {304: {"description": "You know this already"}},
 )
 async def show_job(  # noqa: PLR0913 - each is a parameter of the request
-    job_id: UUID,
+    job_id: JobId,
     response: Response,
     service: Parts,
     caller: Reader,
@@ -138,7 +139,7 @@ async def show_job(  # noqa: PLR0913 - each is a parameter of the request
 @router.post(
     "/{job_id}/cancel", status_code=202, responses=documented("job.not_found", "job.finished")
 )
-def stop_job(job_id: UUID, response: Response, service: Parts, caller: Writer) -> JobSummary:
+def stop_job(job_id: JobId, response: Response, service: Parts, caller: Writer) -> JobSummary:
     """Cancel a job: at once while it waits, within seconds while it runs."""
     facts_of_request().job_id = job_id
     with service.database.write() as session:
@@ -152,7 +153,7 @@ def stop_job(job_id: UUID, response: Response, service: Parts, caller: Writer) -
 @router.post(
     "/{job_id}/retry", status_code=202, responses=documented("job.not_found", "job.not_retryable")
 )
-def try_again(job_id: UUID, response: Response, service: Parts, caller: Writer) -> JobSummary:
+def try_again(job_id: JobId, response: Response, service: Parts, caller: Writer) -> JobSummary:
     """Queue a failed or cancelled job again: it goes on behind its last stored frame."""
     facts_of_request().job_id = job_id
     with service.database.write() as session:
@@ -167,7 +168,7 @@ def try_again(job_id: UUID, response: Response, service: Parts, caller: Writer) 
 @router.delete(
     "/{job_id}", status_code=204, responses=documented("job.not_found", "blob.unavailable")
 )
-def remove_job(job_id: UUID, service: Parts, caller: Writer) -> None:
+def remove_job(job_id: JobId, service: Parts, caller: Writer) -> None:
     """Delete a job and all that it stored, for good; its video stays."""
     facts_of_request().job_id = job_id
     with service.database.write() as session:

@@ -9,7 +9,7 @@ from model.spec.sequence import Series
 from service.api.auth import Reader
 from service.api.context import Parts, Service
 from service.api.downloads import FILE_RESPONSES, download, stream
-from service.api.parameters import BehindFrame, FirstFrame
+from service.api.parameters import BehindFrame, FirstFrame, JobId
 from service.api.problems import documented
 from service.audit import note
 from service.database.engine import current_time
@@ -36,7 +36,7 @@ def _responses(form: Form) -> dict[int | str, dict[str, Any]]:
 
 @router.get("/keypoints.csv", response_class=Response, responses=_responses("csv"))
 def keypoints_csv(  # noqa: PLR0913 - each is a parameter of the request
-    job_id: UUID,
+    job_id: JobId,
     request: Request,
     service: Parts,
     caller: Reader,
@@ -55,7 +55,7 @@ def keypoints_csv(  # noqa: PLR0913 - each is a parameter of the request
 
 @router.get("/keypoints.json", response_class=Response, responses=_responses("json"))
 def keypoints_json(  # noqa: PLR0913 - each is a parameter of the request
-    job_id: UUID,
+    job_id: JobId,
     request: Request,
     service: Parts,
     caller: Reader,

@@ -7,11 +7,11 @@ be like stands inside the union, so that the documentation says it, too.
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import Header, Query
+from fastapi import Header, Path, Query
 from pydantic import Field, StringConstraints
 from pydantic.json_schema import SkipJsonSchema
 
-from service.api.schemas import Moment
+from service.api.schemas import JOB_ID, VIDEO_ID, Moment
 from service.database.tables import JobState
 from service.videos import SubjectReference
 
@@ -26,11 +26,16 @@ _Cursor = Annotated[str, StringConstraints(pattern="^A[A-Za-z0-3][A-Za-z0-9_-]{3
 _FrameCursor = Annotated[str, StringConstraints(pattern="^(0|[1-9][0-9]{0,17})$")]
 _Frame = Annotated[int, Field(ge=0, le=MOST_FRAMES)]
 
+VideoId = Annotated[UUID, Path(description="The video", examples=[VIDEO_ID])]
+JobId = Annotated[UUID, Path(description="The job", examples=[JOB_ID])]
+StillFrame = Annotated[
+    int, Path(ge=0, le=MOST_FRAMES, description="One of the frames of `/previews`", examples=[0])
+]
+
 IdempotencyKey = Annotated[
     _Visible | SkipJsonSchema[None],
     Header(
         description="Any text of your own: the same request with the same key makes one job only",
-        examples=["3f1c9c3e-7c1b-4f0e-9d9f-1b6a0f6f2d11"],
     ),
 ]
 IfNoneMatch = Annotated[

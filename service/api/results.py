@@ -1,16 +1,16 @@
 """Routes of what a job leaves beside its keypoints: masked stills and film, and their quality."""
 
 import hashlib
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from service.api.auth import Reader
 from service.api.context import Parts, Service
 from service.api.downloads import FILE_RESPONSES, download
 from service.api.headers import knows
-from service.api.parameters import MOST_FRAMES, IfNoneMatch
+from service.api.parameters import IfNoneMatch, JobId, StillFrame
 from service.api.problems import documented
 from service.api.schemas import Stills
 from service.audit import Action, note
@@ -40,25 +40,25 @@ def _responses(media_type: str) -> dict[int | str, dict[str, Any]]:
 
 
 @router.get("/preview.mp4", response_class=Response, responses=_responses("video/mp4"))
-def preview_film(job_id: UUID, request: Request, service: Parts, caller: Reader) -> Response:
+def preview_film(job_id: JobId, request: Request, service: Parts, caller: Reader) -> Response:
     """The preview film, in which nobody can be recognised."""
     return _file(request, service, caller, job_id, "preview.mp4", "preview.read")
 
 
 @router.get("/quality.json", response_class=Response, responses=_responses("application/json"))
-def quality_figures(job_id: UUID, request: Request, service: Parts, caller: Reader) -> Response:
+def quality_figures(job_id: JobId, request: Request, service: Parts, caller: Reader) -> Response:
     """How good the recording and its keypoints are, in numbers."""
     return _file(request, service, caller, job_id, "quality.json", "quality.read")
 
 
 @router.get("/quality.png", response_class=Response, responses=_responses("image/png"))
-def quality_page(job_id: UUID, request: Request, service: Parts, caller: Reader) -> Response:
+def quality_page(job_id: JobId, request: Request, service: Parts, caller: Reader) -> Response:
     """How good the recording and its keypoints are, on one page."""
     return _file(request, service, caller, job_id, "quality.png", "quality.read")
 
 
 @router.get("/previews", responses=documented("job.not_found"))
-def stills(job_id: UUID, service: Parts, caller: Reader) -> Stills:
+def stills(job_id: JobId, service: Parts, caller: Reader) -> Stills:
     """The frames of which there is a masked still: `/previews/{frame}.jpg`."""
     facts_of_request().job_id = job_id
     with service.database.write() as session:
@@ -81,8 +81,8 @@ def stills(job_id: UUID, service: Parts, caller: Reader) -> Stills:
     },
 )
 def still(
-    job_id: UUID,
-    frame: Annotated[int, Path(ge=0, le=MOST_FRAMES)],
+    job_id: JobId,
+    frame: StillFrame,
     service: Parts,
     caller: Reader,
     if_none_match: IfNoneMatch = None,

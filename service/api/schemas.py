@@ -17,10 +17,13 @@ from pydantic import (
 
 from service.database.tables import Job, JobStage, JobState, Video
 
-_ID: Final = "01970000-0000-7000-8000-0000000000"
+VIDEO_ID: Final = "01970000-0000-7000-8000-000000000001"
+JOB_ID: Final = "01970000-0000-7000-8000-000000000002"
+"""Of the video and the job of all examples."""
+
 _MOMENT: Final = "2026-03-01T08:30:00Z"
 _VIDEO: Final[dict[str, JsonValue]] = {
-    "id": f"{_ID}01",
+    "id": VIDEO_ID,
     "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "size_bytes": 18874368,
     "media_type": "video/mp4",
@@ -30,8 +33,8 @@ _VIDEO: Final[dict[str, JsonValue]] = {
     "created_at": _MOMENT,
 }
 _JOB: Final[dict[str, JsonValue]] = {
-    "id": f"{_ID}02",
-    "video_id": f"{_ID}01",
+    "id": JOB_ID,
+    "video_id": VIDEO_ID,
     "state": "running",
     "stage": "extract",
     "frames_done": 128,

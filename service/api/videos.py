@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
-from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -22,6 +21,7 @@ from service.api.parameters import (
     OfSubject,
     PageCursor,
     PageLimit,
+    VideoId,
 )
 from service.api.problems import documented
 from service.api.schemas import JobSummary, UploadAnswer, VideoAnswer, VideoList
@@ -139,7 +139,7 @@ def show_videos(  # noqa: PLR0913 - each is a parameter of the request
 
 
 @router.get("/{video_id}", responses=documented("video.not_found"))
-def show_video(video_id: UUID, service: Parts, caller: Reader) -> VideoAnswer:
+def show_video(video_id: VideoId, service: Parts, caller: Reader) -> VideoAnswer:
     """One video of yours."""
     with service.database.write() as session:
         video = find_video(session, caller.tenant_id, video_id)
@@ -150,7 +150,7 @@ def show_video(video_id: UUID, service: Parts, caller: Reader) -> VideoAnswer:
 @router.delete(
     "/{video_id}", status_code=204, responses=documented("video.not_found", "blob.unavailable")
 )
-def remove_video(video_id: UUID, service: Parts, caller: Writer) -> None:
+def remove_video(video_id: VideoId, service: Parts, caller: Writer) -> None:
     """Delete a video for good, and all that came from it: jobs, keypoints, stills, films."""
     with service.database.write() as session:
         jobs = delete_video(session, service.store, caller.tenant_id, video_id)
