@@ -32,7 +32,7 @@ from tests.films import ArrayPicture, ArraySource
 from workers.pipeline.decoding.source import open_video
 from workers.pipeline.extracting import Extraction
 from workers.pipeline.extraction_settings import ExtractionSettings
-from workers.pipeline.posing import Poser
+from workers.pipeline.posing.poser import Poser
 from workers.pipeline.timing import StageClock
 from workers.pipeline.video import FrameSource
 

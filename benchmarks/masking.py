@@ -30,9 +30,9 @@ from tests.disturbed import (
     found,
 )
 from tests.films import ArrayPicture
-from workers.pipeline.mask_plan import MaskPlan, MaskSettings
-from workers.pipeline.masking import plan_masks
-from workers.pipeline.preview_picture import PreviewPainter, PreviewSettings
+from workers.pipeline.masking.plan import MaskPlan, MaskSettings
+from workers.pipeline.masking.planning import plan_masks
+from workers.pipeline.preview.picture import PreviewPainter, PreviewSettings
 from workers.pipeline.timing import StageClock
 
 FIRST_SEED: Final = 40_000

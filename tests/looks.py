@@ -4,7 +4,7 @@ import numpy as np
 
 from model.runtime.detector import Detections
 from model.spec.arrays import Boxes
-from workers.pipeline.detecting import Look
+from workers.pipeline.following.detecting import Look
 
 Scored = tuple[tuple[float, float, float, float], float]
 

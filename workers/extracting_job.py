@@ -25,7 +25,7 @@ from workers.parameters import extraction_settings, read_parameters
 from workers.pipeline.decoding.limits import Limits
 from workers.pipeline.decoding.source import open_video
 from workers.pipeline.extracting import Extraction, WindowResult
-from workers.pipeline.results import Provenance
+from workers.pipeline.outputs.results import Provenance
 from workers.pipeline.state import ExtractionState
 from workers.pipeline.timing import StageClock
 from workers.pipeline.video import VideoFacts

@@ -6,9 +6,9 @@ from service.database.columns import JsonObject
 from service.jobs import JobParameters
 from workers.errors import ParametersError
 from workers.pipeline.extraction_settings import ExtractionSettings
-from workers.pipeline.mask_plan import MaskSettings
-from workers.pipeline.preview_picture import PreviewSettings
-from workers.pipeline.smoothing import SmoothingSettings
+from workers.pipeline.masking.plan import MaskSettings
+from workers.pipeline.preview.picture import PreviewSettings
+from workers.pipeline.smoothing.series import SmoothingSettings
 
 
 def read_parameters(stored: JsonObject) -> JobParameters:

@@ -33,9 +33,9 @@ from workers.parameters import (
 from workers.pipeline.decoding.limits import Limits
 from workers.pipeline.decoding.source import open_video
 from workers.pipeline.errors import CancelledError, RowsError
-from workers.pipeline.preview import render_preview
-from workers.pipeline.quality import Quality, quality_of
-from workers.pipeline.results import derive, write_quality, write_sequence
+from workers.pipeline.outputs.results import derive, write_quality, write_sequence
+from workers.pipeline.preview.rendering import render_preview
+from workers.pipeline.quality.figures import Quality, quality_of
 from workers.pipeline.video import FrameSource
 from workers.scratch import scratch_folder
 

@@ -1,1 +1,1 @@
-"""From a video to keypoints and a masked preview, in plain Python. Not built yet."""
+"""From a video to keypoints and a masked preview, in plain Python."""

@@ -33,9 +33,9 @@ from workers.pipeline.decoding.limits import Limits
 from workers.pipeline.decoding.source import probe as probe_video
 from workers.pipeline.errors import CancelledError, PipelineError
 from workers.pipeline.extraction_settings import ExtractionSettings
-from workers.pipeline.mask_plan import MaskSettings
-from workers.pipeline.preview_picture import PreviewSettings
-from workers.pipeline.smoothing import SmoothingSettings
+from workers.pipeline.masking.plan import MaskSettings
+from workers.pipeline.preview.picture import PreviewSettings
+from workers.pipeline.smoothing.series import SmoothingSettings
 from workers.pipeline.video_folder import Outcome, Request, VideoFolder
 
 POSE: Final = "aggpose-t-infant21.onnx"

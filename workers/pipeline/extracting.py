@@ -7,15 +7,15 @@ from model.runtime.detector import Detector
 from model.runtime.pose import PoseEstimator
 from model.spec.errors import ConfigurationError
 from model.spec.sequence import Rows, Sightings
-from workers.pipeline.detecting import Look, look_at, sightings
 from workers.pipeline.errors import CancelledError, StateError
 from workers.pipeline.extraction_settings import ExtractionSettings
-from workers.pipeline.posing import Poser
+from workers.pipeline.following.detecting import Look, look_at, sightings
+from workers.pipeline.following.watching import Watch
+from workers.pipeline.posing.poser import Poser
+from workers.pipeline.posing.window_pose import WindowPose
 from workers.pipeline.state import ExtractionState, model_facts, plain_facts
 from workers.pipeline.timing import StageClock
 from workers.pipeline.video import FrameSource, FrameWindow, VideoFrame
-from workers.pipeline.watching import Watch
-from workers.pipeline.window_pose import WindowPose
 
 
 @dataclass(frozen=True, eq=False)

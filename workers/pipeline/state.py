@@ -9,8 +9,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from model.runtime.engines import EngineOptions
 from model.spec.onnx_file import ModelFile
 from workers.pipeline.errors import StateError
-from workers.pipeline.following import Memory
-from workers.pipeline.posture import Posture
+from workers.pipeline.following.memory import Memory
+from workers.pipeline.posing.posture import Posture
 
 Plain = str | int | float | bool | None
 Facts = dict[str, dict[str, Plain]]

@@ -17,12 +17,12 @@ from workers.pipeline.decoding.limits import Limits
 from workers.pipeline.decoding.source import VideoSource, open_video
 from workers.pipeline.extracting import Extraction
 from workers.pipeline.extraction_settings import ExtractionSettings
-from workers.pipeline.journal import Entry, Journal
-from workers.pipeline.preview import render_preview
-from workers.pipeline.preview_picture import PreviewSettings
-from workers.pipeline.quality import quality_of
-from workers.pipeline.results import Provenance, derive, write_quality, write_sequence
-from workers.pipeline.smoothing import SmoothingSettings
+from workers.pipeline.outputs.journal import Entry, Journal
+from workers.pipeline.outputs.results import Provenance, derive, write_quality, write_sequence
+from workers.pipeline.preview.picture import PreviewSettings
+from workers.pipeline.preview.rendering import render_preview
+from workers.pipeline.quality.figures import quality_of
+from workers.pipeline.smoothing.series import SmoothingSettings
 from workers.pipeline.state import ExtractionState
 from workers.pipeline.timing import StageClock
 

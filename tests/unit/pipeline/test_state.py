@@ -10,8 +10,8 @@ from tests.drawn_infants import drawn_detector, drawn_pose, picture_of
 from tests.films import ArraySource
 from workers.pipeline.errors import StateError
 from workers.pipeline.extraction_settings import ExtractionSettings
-from workers.pipeline.following import Memory, Sight
-from workers.pipeline.posture import Posture
+from workers.pipeline.following.memory import Memory, Sight
+from workers.pipeline.posing.posture import Posture
 from workers.pipeline.state import ExtractionState, Facts, model_facts, plain_facts
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)

@@ -11,9 +11,9 @@ from workers.parameters import (
     smoothing_settings,
 )
 from workers.pipeline.extraction_settings import ExtractionSettings
-from workers.pipeline.mask_plan import MaskSettings
-from workers.pipeline.preview_picture import PreviewSettings
-from workers.pipeline.smoothing import SmoothingSettings
+from workers.pipeline.masking.plan import MaskSettings
+from workers.pipeline.preview.picture import PreviewSettings
+from workers.pipeline.smoothing.series import SmoothingSettings
 
 
 def test_nothing_said_means_the_defaults_of_the_command() -> None:

@@ -1,0 +1,1 @@
+"""Boxes: what the detector sees, and which of it is the infant that is followed."""

@@ -1,0 +1,1 @@
+"""What covers each frame of a preview, so that nobody can be recognised."""

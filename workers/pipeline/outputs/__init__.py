@@ -1,0 +1,1 @@
+"""Files: what was found so far, and what an extraction leaves behind."""

@@ -1,0 +1,1 @@
+"""The covered film and its stills."""
