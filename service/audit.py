@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from service.database.audit import add_event
-from service.database.tables import AuditEvent
+from service.database.tables import ApiKey, AuditEvent
 from service.keys import Caller
 
 Action = Literal[
@@ -16,6 +16,10 @@ Action = Literal[
     "keypoints.read", "frames.read", "preview.read", "still.list", "still.read", "quality.read",
 ]  # fmt: skip
 """What can be done. Asking how far a job is does not count, until the answer holds results."""
+
+
+KeyAction = Literal["key.create", "key.revoke"]
+"""What is done to keys, by whoever runs the service: the API cannot."""
 
 
 def note(
@@ -30,4 +34,12 @@ def note(
         request_id=caller.request_id,
         created_at=now,
     )
+    add_event(session, event)
+
+
+def note_key(session: Session, key: ApiKey, action: KeyAction, *, now: datetime) -> None:
+    """Add a line of a key that a command made or ended; no key and no request stands behind it."""
+    event = AuditEvent(
+        tenant_id=key.tenant_id, action=action, resource_id=key.id, created_at=now
+    )  # fmt: skip
     add_event(session, event)

@@ -14,6 +14,7 @@ import click
 
 import migrations
 from service import keys
+from service.audit import note_key
 from service.database import tenants
 from service.database.engine import Database, current_time
 from service.log_lines import configure_logging
@@ -90,9 +91,9 @@ def serve(host: str | None, port: int | None, processes: int, fd: int | None) ->
 def create_key(tenant: str, scopes: tuple[keys.Scope, ...], name: str) -> None:
     """Make an API key, and print it: it is never shown again."""
     with _database() as database, database.write() as session:
-        key = keys.create_key(
-            session, tenant=tenant, name=name, scopes=scopes, now=current_time(session)
-        )
+        now = current_time(session)
+        key = keys.create_key(session, tenant=tenant, name=name, scopes=scopes, now=now)
+        note_key(session, key.row, "key.create", now=now)
     click.echo(key.text)
 
 
@@ -130,7 +131,8 @@ def list_keys(tenant: str | None, *, as_json: bool) -> None:
 def revoke_key(prefix: str) -> None:
     """End the API key that begins with aggpose_PREFIX_, at once."""
     with _database() as database, database.write() as session:
-        keys.revoke_key(session, prefix=prefix, now=current_time(session))
+        now = current_time(session)
+        note_key(session, keys.revoke_key(session, prefix=prefix, now=now), "key.revoke", now=now)
 
 
 @click.command("upgrade")

@@ -110,14 +110,17 @@ def recognise(session: Session, text: str) -> ApiKey:
     return row
 
 
-def revoke_key(session: Session, *, prefix: str, now: datetime) -> None:
-    """End a key, at once.
+def revoke_key(session: Session, *, prefix: str, now: datetime) -> ApiKey:
+    """End a key, at once; gives its row.
 
     Raises:
         KeyNotFoundError: There is none with this prefix, or it was revoked before.
     """
-    if not tenants.revoke_key(session, prefix=prefix, now=now):
+    revoked = tenants.revoke_key(session, prefix=prefix, now=now)
+    row = tenants.find_key(session, prefix=prefix)
+    if not revoked or row is None:
         raise KeyNotFoundError(f"there is no valid API key with the prefix {prefix!r}")
+    return row
 
 
 def _hash(secret: str) -> bytes:

@@ -14,6 +14,7 @@ from typing import Final
 import httpx
 
 import migrations
+from service.audit import note_key
 from service.database import tenants
 from service.database.engine import Database, current_time
 from service.database.workers import list_workers
@@ -161,7 +162,9 @@ def _first_key(database: Database) -> NewKey | None:
         if any(key.name != _KEY_OF_A_RUN for key in tenants.list_keys(session)):
             return None
         now = current_time(session)
-        return create_key(session, tenant=TENANT, name="the first", scopes=SCOPES, now=now)
+        key = create_key(session, tenant=TENANT, name="the first", scopes=SCOPES, now=now)
+        note_key(session, key.row, "key.create", now=now)
+    return key
 
 
 def _with_command(
@@ -173,6 +176,7 @@ def _with_command(
         key = create_key(
             session, tenant=TENANT, name=_KEY_OF_A_RUN, scopes=("read", "write"), now=now
         )
+        note_key(session, key.row, "key.create", now=now)
     environment = os.environ | {"AGGPOSE_SERVER_URL": address, "AGGPOSE_API_KEY": key.text}
     try:
         process = processes.start(
@@ -191,4 +195,6 @@ def _with_command(
         return status if status >= 0 else 128 - status
     finally:
         with database.write() as session:
-            revoke_key(session, prefix=key.row.prefix, now=current_time(session))
+            now = current_time(session)
+            revoked = revoke_key(session, prefix=key.row.prefix, now=now)
+            note_key(session, revoked, "key.revoke", now=now)

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import migrations
+from service.database.audit import list_events
 from service.database.engine import Database
 from service.errors import DatabaseVersionError, KeyInvalidError, KeyNotFoundError
 from service.keys import recognise
@@ -49,6 +50,12 @@ def test_a_key_is_made_listed_and_ended(aggpose: Aggpose, database: Database) ->
         recognise(session, text)
     with pytest.raises(KeyNotFoundError):
         aggpose("keys", "revoke", row.prefix)
+    with database.read() as session:
+        lines = list_events(session, row.tenant_id).items
+    assert [(line.action, line.resource_id) for line in lines] == [
+        ("key.revoke", row.id), ("key.create", row.id),
+    ]  # fmt: skip
+    assert {(line.api_key_id, line.request_id) for line in lines} == {(None, None)}
 
 
 def test_a_key_reads_and_writes_where_nothing_is_said(aggpose: Aggpose) -> None:
