@@ -92,6 +92,7 @@ class WorkerApp:
         """Take messages until a signal says that it is enough; the exit status."""
         queues = list(self._options.queues)
         signals.worker_process_init.connect(self._open, weak=False)
+        signals.worker_process_shutdown.connect(self._close, weak=False)
         signals.worker_shutting_down.connect(self._stop, weak=False)
         worker = self.celery.Worker(
             hostname=f"{'-'.join(queues)}-{os.getpid()}@{socket.gethostname()}", queues=queues,
@@ -106,6 +107,11 @@ class WorkerApp:
         # What is sent to all processes of a service is for the main one, which tells its children.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         self._workplace = Workplace(self._settings, self._options, self._stops)
+
+    def _close(self, **_: object) -> None:
+        """This process ends in order: what it worked on is done or given back."""
+        if self._workplace is not None:
+            self._workplace.close()
 
     def _opened(self) -> Workplace:
         if self._workplace is None:

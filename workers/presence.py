@@ -8,7 +8,7 @@ from typing import Final
 
 from service.database.engine import Database, current_time
 from service.database.tables import Worker
-from service.database.workers import worker_seen
+from service.database.workers import remove_workers, worker_seen
 from service.errors import DatabaseUnavailableError
 
 _LOG: Final = logging.getLogger("aggpose.worker")
@@ -36,22 +36,36 @@ class Identity:
 
 
 class Presence:
-    """Tells the database that a process is there, from a thread that ends with it."""
+    """Tells the database that a process is there, from a thread, until the process stops.
+
+    One that is killed counts as seen for a while; one that stops takes its rows along.
+    """
 
     def __init__(self, database: Database, identity: Identity, *, every_s: float) -> None:
         self._database, self._identity, self._every_s = database, identity, every_s
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._tell, name="presence", daemon=True)
 
     def begin(self) -> None:
         """Begin to tell."""
-        threading.Thread(target=self._tell, name="presence", daemon=True).start()
+        self._thread.start()
+
+    def end(self) -> None:
+        """The process stops: remove its rows; where the database is away, they grow old instead."""
+        self._ended.set()
+        self._thread.join()  # what it is just writing must not come after
+        ids = [self._identity.id_on(queue) for queue in self._identity.queues]
+        try:
+            with self._database.write() as session:
+                remove_workers(session, ids)
+        except DatabaseUnavailableError as error:
+            _LOG.warning("this worker will be seen for a while: %s", error)
 
     def _tell(self) -> None:
-        pause = threading.Event()
-        with_database = self._database.write
         started_at = None
-        while True:
+        while not self._ended.is_set():
             try:
-                with with_database() as session:
+                with self._database.write() as session:
                     now = current_time(session)
                     started_at = started_at or now
                     for queue in self._identity.queues:
@@ -63,4 +77,4 @@ class Presence:
                         worker_seen(session, row)
             except DatabaseUnavailableError as error:
                 _LOG.warning("this worker cannot be seen: %s", error)
-            pause.wait(self._every_s)
+            self._ended.wait(self._every_s)

@@ -70,7 +70,12 @@ class Workplace:
             database, JobQueue(settings), lease_terms(settings),
             heartbeat_s=settings.heartbeat_s, worker_stops=worker_stops,
         )  # fmt: skip
-        Presence(database, self._who, every_s=settings.heartbeat_s).begin()
+        self._presence = Presence(database, self._who, every_s=settings.heartbeat_s)
+        self._presence.begin()
+
+    def close(self) -> None:
+        """The process stops: it is not to be seen any more."""
+        self._presence.end()
 
     def do(self, stage: JobStage, job_id: UUID, *, delivery_tag: str | None) -> None:
         """Do a stage of a job that a message named.

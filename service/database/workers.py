@@ -26,6 +26,11 @@ def list_workers(
     return session.scalars(query).all()
 
 
+def remove_workers(session: Session, worker_ids: Sequence[str]) -> None:
+    """Remove workers that have stopped: from now on they do not count as seen."""
+    changed(session, delete(Worker).where(Worker.id.in_(worker_ids)))
+
+
 def forget_workers(session: Session, *, seen_before: datetime) -> bool:
     """Forget the workers that were not seen for long; whether there were any."""
     return changed(session, delete(Worker).where(Worker.seen_at < seen_before))
