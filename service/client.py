@@ -23,7 +23,7 @@ from service.connection import WAIT_S, Connection, pause_asked_for_s, read_answe
 
 ResultFile = Literal[
     "keypoints.csv", "keypoints.json", "keypoints-filtered.csv", "keypoints-filtered.json",
-    "quality.json", "quality.png", "preview.mp4",
+    "quality.json", "quality.png", "preview.mp4", "preview.masks.csv",
 ]  # fmt: skip
 """What a job leaves beside its stills, by the names that `aggpose extract` gives."""
 

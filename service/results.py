@@ -19,7 +19,7 @@ from service.errors import JobNotFoundError, ResultNotReadyError, SeriesNotReady
 from service.spans import Span
 
 Form = Literal["csv", "json"]
-FileKind = Literal["preview.mp4", "quality.json", "quality.png"]
+FileKind = Literal["preview.mp4", "preview.masks.csv", "quality.json", "quality.png"]
 
 _WRITERS: Final[dict[Form, type[CsvWriter | JsonWriter]]] = {"csv": CsvWriter, "json": JsonWriter}
 

@@ -57,6 +57,7 @@ def finished_job(api: Api, job_id: UUID | None = None) -> tuple[UUID, dict[str, 
         "keypoints.csv": written("csv", blocks), "keypoints.json": written("json", blocks),
         "keypoints-filtered.csv": written("csv", blocks), "quality.json": b'{"frames": 24}\n',
         "quality.png": b"\x89PNG" + bytes(100), "preview.mp4": bytes(range(256)) * 40,
+        "preview.masks.csv": b"frame_index,reasons,covered,cell_px\n0,head,0.1,9\n",
     }  # fmt: skip
     with api.service.database.write() as session:
         finish_extraction(session, lease, timings={"decode": 2.0}, now=NOW)
@@ -65,7 +66,8 @@ def finished_job(api: Api, job_id: UUID | None = None) -> tuple[UUID, dict[str, 
         blob = api.service.store.put(f"jobs/{job_id}/{kind}", [content], max_bytes=1 << 20)
         artifact = Artifact(
             job_id=job_id, kind=kind, blob_key=blob.key, sha256=blob.sha256,
-            size_bytes=blob.size_bytes, media_type=MEDIA_TYPES[kind.split(".")[1]], created_at=NOW,
+            size_bytes=blob.size_bytes, media_type=MEDIA_TYPES[kind.rpartition(".")[2]],
+            created_at=NOW,
         )  # fmt: skip
         with api.service.database.write() as session:
             store_artifact(session, lease, artifact, now=NOW)

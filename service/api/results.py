@@ -45,6 +45,12 @@ def preview_film(job_id: JobId, request: Request, service: Parts, caller: Reader
     return _file(request, service, caller, job_id, "preview.mp4", "preview.read")
 
 
+@router.get("/preview.masks.csv", response_class=Response, responses=_responses("text/csv"))
+def preview_masks(job_id: JobId, request: Request, service: Parts, caller: Reader) -> Response:
+    """What covers each frame of the preview film, and why: the proof that it is masked."""
+    return _file(request, service, caller, job_id, "preview.masks.csv", "preview.read")
+
+
 @router.get("/quality.json", response_class=Response, responses=_responses("application/json"))
 def quality_figures(job_id: JobId, request: Request, service: Parts, caller: Reader) -> Response:
     """How good the recording and its keypoints are, in numbers."""

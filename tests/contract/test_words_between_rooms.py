@@ -5,9 +5,10 @@ from typing import get_args
 
 from model.spec.sequence import Series
 from service.api.problems import PROBLEMS
+from service.client import ResultFile
 from service.jobs import JobParameters
 from service.queue import EXTRACT_QUEUE, EXTRACT_TASK, PREVIEW_QUEUE, PREVIEW_TASK
-from service.results import Form, keypoints_kind
+from service.results import FileKind, Form, keypoints_kind
 from workers.pipeline.commands import extract
 from workers.pipeline.extraction_settings import ExtractionSettings
 from workers.previewing_job import FILES
@@ -28,9 +29,10 @@ def test_tasks_and_queues_keep_their_names() -> None:
     assert (PREVIEW_TASK, PREVIEW_QUEUE) == ("aggpose.render_preview", "preview")
 
 
-def test_what_the_api_gives_is_what_workers_store() -> None:
+def test_what_the_api_gives_and_clients_fetch_is_what_workers_store() -> None:
     kinds = {keypoints_kind(series, form) for series in get_args(Series) for form in get_args(Form)}
-    assert kinds | {"quality.json", "quality.png", "preview.mp4"} <= FILES.keys()
+    assert kinds | {*get_args(FileKind)} == FILES.keys()
+    assert {*get_args(ResultFile)} == FILES.keys()
 
 
 def test_every_problem_has_a_status_and_a_title_of_its_own() -> None:

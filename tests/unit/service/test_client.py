@@ -214,6 +214,7 @@ def test_a_proxy_may_speak_for_a_service_that_restarts(pauses: list[float]) -> N
         ("keypoints.csv", "/keypoints.csv?series=raw"),
         ("keypoints-filtered.json", "/keypoints.json?series=filtered"),
         ("preview.mp4", "/preview.mp4"),
+        ("preview.masks.csv", "/preview.masks.csv"),
     ],
 )
 def test_files_have_the_names_of_extract(file: str, asked: str, tmp_path: Path) -> None:

@@ -150,5 +150,6 @@ def test_results_lie_as_extract_leaves_them(tmp_path: Path) -> None:
     found = {str(path.relative_to(tmp_path / "film")) for path in tmp_path.rglob("*.*")}
     assert found == {
         "keypoints.csv", "keypoints.json", "keypoints-filtered.csv", "keypoints-filtered.json",
-        "quality.json", "quality.png", "preview.mp4", "stills/0000000.jpg", "stills/0000299.jpg",
+        "quality.json", "quality.png", "preview.mp4", "preview.masks.csv", "stills/0000000.jpg",
+        "stills/0000299.jpg",
     }  # fmt: skip

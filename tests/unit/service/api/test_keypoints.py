@@ -40,7 +40,7 @@ def test_before_a_worker_has_opened_the_video_there_is_no_series(api: Api) -> No
     for path in ("keypoints.csv", "keypoints.json?from=3"):
         answer = api.get(f"/v1/jobs/{job_id}/{path}")
         assert (answer.status_code, answer.json()["code"]) == (409, "series.not_ready")
-    for path in ("preview.mp4", "quality.json", "quality.png"):
+    for path in ("preview.mp4", "preview.masks.csv", "quality.json", "quality.png"):
         answer = api.get(f"/v1/jobs/{job_id}/{path}")
         assert (answer.status_code, answer.json()["code"]) == (409, "result.not_ready")
     assert api.get(f"/v1/jobs/{job_id}/frames").json() == {"items": [], "next": None}
@@ -146,6 +146,9 @@ def test_quality_and_stills(api: Api) -> None:
     assert "quality" not in api.get("/v1/jobs").json()["items"][0]
     assert api.get(f"/v1/jobs/{job_id}/quality.json").content == files["quality.json"]
     assert api.get(f"/v1/jobs/{job_id}/quality.png").content == files["quality.png"]
+    masks = api.get(f"/v1/jobs/{job_id}/preview.masks.csv")
+    assert masks.content == files["preview.masks.csv"]
+    assert masks.headers["content-type"].startswith("text/csv")
     assert api.get(f"/v1/jobs/{job_id}/previews").json() == {"frames": [0, 16]}
     still = api.get(f"/v1/jobs/{job_id}/previews/16.jpg")
     assert (still.content, still.headers["content-type"]) == (b"\xff\xd8two", "image/jpeg")
