@@ -28,7 +28,7 @@ FILE_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
 
 
 def download(request: Request, store: BlobStore, artifact: Artifact, *, name: str) -> Response:
-    """A finished file, whole or in part.
+    """A finished file, whole or in part; for HEAD, what is said of the whole.
 
     Raises:
         BlobMissingError: It was deleted at this moment.
@@ -46,12 +46,19 @@ def download(request: Request, store: BlobStore, artifact: Artifact, *, name: st
         headers["Vary"] = "Accept-Encoding"
     if knows(request.headers.get("if-none-match"), plain, packed):
         return Response(status_code=304, headers=headers)
+    packs = may_pack and takes_gzip(request)
+    if request.method == "HEAD":
+        # Not sent on to the store's own address, which is signed for GET; and it knows no ranges.
+        size = store.size(artifact.blob_key)
+        coded = {"ETag": packed, "Content-Encoding": "gzip"}
+        headers |= coded if packs else {"Content-Length": str(size)}
+        return StreamingResponse((), 200, headers, media_type=artifact.media_type)
     if (url := store.url(artifact.blob_key, _LINK_S)) is not None:
         return RedirectResponse(url, 307, {"Cache-Control": "no-store"})
     asked = request.headers.get("range")
     if request.headers.get("if-range", plain) != plain:
         asked = None
-    if asked is None and may_pack and takes_gzip(request):
+    if asked is None and packs:
         headers |= {"ETag": packed, "Content-Encoding": "gzip"}
         content = packing(store.open(artifact.blob_key))
         return StreamingResponse(content, 200, headers, media_type=artifact.media_type)
@@ -64,6 +71,8 @@ def stream(request: Request, content: Iterable[bytes], *, media_type: str, name:
     if takes_gzip(request):
         headers["Content-Encoding"] = "gzip"
         content = packing(content)
+    if request.method == "HEAD":
+        content = ()
     return StreamingResponse(content, 200, headers, media_type=media_type)
 
 

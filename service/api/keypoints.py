@@ -34,6 +34,7 @@ def _responses(form: Form) -> dict[int | str, dict[str, Any]]:
     return _PROBLEMS | FILE_RESPONSES | {200: whole}
 
 
+@router.head("/keypoints.csv", response_class=Response, responses=_responses("csv"))
 @router.get("/keypoints.csv", response_class=Response, responses=_responses("csv"))
 def keypoints_csv(  # noqa: PLR0913 - each is a parameter of the request
     job_id: JobId,
@@ -53,6 +54,7 @@ def keypoints_csv(  # noqa: PLR0913 - each is a parameter of the request
     return _keypoints(request, service, caller, job_id, series, "csv", Span(first, behind))
 
 
+@router.head("/keypoints.json", response_class=Response, responses=_responses("json"))
 @router.get("/keypoints.json", response_class=Response, responses=_responses("json"))
 def keypoints_json(  # noqa: PLR0913 - each is a parameter of the request
     job_id: JobId,

@@ -39,24 +39,28 @@ def _responses(media_type: str) -> dict[int | str, dict[str, Any]]:
     return _PROBLEMS | FILE_RESPONSES | {200: whole}
 
 
+@router.head("/preview.mp4", response_class=Response, responses=_responses("video/mp4"))
 @router.get("/preview.mp4", response_class=Response, responses=_responses("video/mp4"))
 def preview_film(job_id: JobId, request: Request, service: Parts, caller: Reader) -> Response:
     """The preview film, in which nobody can be recognised."""
     return _file(request, service, caller, job_id, "preview.mp4", "preview.read")
 
 
+@router.head("/preview.masks.csv", response_class=Response, responses=_responses("text/csv"))
 @router.get("/preview.masks.csv", response_class=Response, responses=_responses("text/csv"))
 def preview_masks(job_id: JobId, request: Request, service: Parts, caller: Reader) -> Response:
     """What covers each frame of the preview film, and why: the proof that it is masked."""
     return _file(request, service, caller, job_id, "preview.masks.csv", "preview.read")
 
 
+@router.head("/quality.json", response_class=Response, responses=_responses("application/json"))
 @router.get("/quality.json", response_class=Response, responses=_responses("application/json"))
 def quality_figures(job_id: JobId, request: Request, service: Parts, caller: Reader) -> Response:
     """How good the recording and its keypoints are, in numbers."""
     return _file(request, service, caller, job_id, "quality.json", "quality.read")
 
 
+@router.head("/quality.png", response_class=Response, responses=_responses("image/png"))
 @router.get("/quality.png", response_class=Response, responses=_responses("image/png"))
 def quality_page(job_id: JobId, request: Request, service: Parts, caller: Reader) -> Response:
     """How good the recording and its keypoints are, on one page."""
@@ -74,18 +78,17 @@ def stills(job_id: JobId, service: Parts, caller: Reader) -> Stills:
     return Stills(frames=list(frames))
 
 
-@router.get(
-    "/previews/{frame}.jpg",
-    response_class=Response,
-    responses=documented("job.not_found", "preview.not_found")
-    | {
-        200: {
-            "description": "The still",
-            "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}},
-        },
-        304: {"description": "You know this already"},
+_STILL = documented("job.not_found", "preview.not_found") | {
+    200: {
+        "description": "The still",
+        "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}},
     },
-)
+    304: {"description": "You know this already"},
+}
+
+
+@router.head("/previews/{frame}.jpg", response_class=Response, responses=_STILL)
+@router.get("/previews/{frame}.jpg", response_class=Response, responses=_STILL)
 def still(
     job_id: JobId,
     frame: StillFrame,

@@ -121,6 +121,20 @@ def test_over_a_real_connection(settings: Settings, app: FastAPI) -> None:
         assert changed.json()["state"] == "running"
 
 
+def test_head_has_no_body_on_a_real_connection(settings: Settings, app: FastAPI) -> None:
+    with running_api(settings) as api:
+        key, (job_id, files) = api.key(), finished_job(api)
+    with served(app) as url, httpx.Client(base_url=url, timeout=30) as client:
+        client.headers["Authorization"] = f"Bearer {key}"
+        for kind in ("preview.mp4", "keypoints.csv", "previews/0.jpg"):
+            answer = client.head(f"/v1/jobs/{job_id}/{kind}")
+            assert (answer.status_code, answer.content) == (200, b""), kind
+        film = client.get(f"/v1/jobs/{job_id}/preview.mp4")  # the connection goes on in step
+        assert film.content == files["preview.mp4"]
+        nothing = client.head(f"/v1/jobs/{UUID(int=7)}/preview.mp4")
+        assert (nothing.status_code, nothing.content) == (404, b"")
+
+
 def test_behind_a_proxy_addresses_keep_the_path(settings: Settings, app: FastAPI) -> None:
     headers = {"Authorization": f"Bearer {key_of(settings)}"}
     with served(app, root_path="/aggpose") as url, httpx.Client(headers=headers) as client:

@@ -33,7 +33,7 @@ class Route:
         """What a key needs for it."""
         if self.template == "/metrics":
             return "admin"
-        return "read" if self.method == "GET" else "write"
+        return "read" if self.method in ("GET", "HEAD") else "write"
 
     def ask(
         self,
@@ -48,7 +48,11 @@ class Route:
             return api.upload(MP4, key=key, **more)
         if self.method == "POST" and path == "/v1/jobs":
             more = {"json": {"video_id": ids["video_id"]}} | more
-        return api.ask(self.method, path, key=key, **more)
+        answer = api.ask(self.method, path, key=key, **more)
+        if self.method == "HEAD" and answer.is_error:  # what went wrong stands in the body
+            told, answer = answer, api.get(path, key=key, **more)
+            assert told.status_code == answer.status_code
+        return answer
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import gzip
 import json
 from dataclasses import replace
 
+import httpx
 import pytest
 
 from model.spec.sequence import Rows
@@ -212,3 +213,48 @@ def test_frames_without_time_stamps_are_given_too(api: Api) -> None:
         store_window(session, lease, odd, now=NOW, terms=TERMS)
     answer = api.get(f"/v1/jobs/{job_id}/keypoints.csv")
     assert answer.content == written("csv", [*blocks, odd.rows])
+
+
+def told(answer: httpx.Response) -> dict[str, str]:
+    """What an answer says beside its bytes."""
+    return {name: value for name, value in answer.headers.items() if name != "x-request-id"}
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["keypoints.csv", "keypoints.json", "keypoints.csv?series=filtered", "keypoints.csv?from=2",
+     "preview.mp4", "preview.masks.csv", "quality.json", "quality.png", "previews/16.jpg"],
+)  # fmt: skip
+def test_what_is_asked_by_head_is_told_as_by_get(api: Api, file: str) -> None:
+    job_id, _ = finished_job(api)
+    path = f"/v1/jobs/{job_id}/{file}"
+    etag = api.get(path, headers=PLAIN).headers.get("etag", '"none"')
+    for headers in (PLAIN, {"Accept-Encoding": "gzip"}, PLAIN | {"If-None-Match": etag}):
+        by_get, by_head = (api.ask(method, path, headers=headers) for method in ("GET", "HEAD"))
+        assert by_head.status_code == by_get.status_code
+        assert told(by_head) == told(by_get)
+    # Only GET knows ranges (RFC 9110, 14.2).
+    part = api.ask("HEAD", path, headers=PLAIN | {"Range": "bytes=0-1"})
+    assert (part.status_code, told(part)) == (200, told(api.get(path, headers=PLAIN)))
+
+
+def test_asking_by_head_reads_no_file(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    job_id, _ = finished_job(api)
+    path = f"/v1/jobs/{job_id}/preview.mp4"
+    with monkeypatch.context() as patch:
+        patch.setattr(api.service.store, "open", None)
+        patch.setattr(api.service.store, "url", lambda *_: "https://files.example/for-get-alone")
+        answer = api.ask("HEAD", path)
+        assert (answer.status_code, answer.content) == (200, b"")
+    api.service.store.delete(f"jobs/{job_id}/preview.mp4")
+    assert api.ask("HEAD", path).status_code == 404
+
+
+def test_head_of_a_running_series_and_of_what_is_not_there(api: Api) -> None:
+    job_id, _, _ = running_job(api)
+    path = f"/v1/jobs/{job_id}/keypoints.csv"
+    assert told(api.ask("HEAD", path)) == told(api.get(path))
+    assert api.ask("HEAD", path).content == b""
+    assert api.ask("HEAD", f"/v1/jobs/{job_id}/preview.mp4").status_code == 409
+    refused = api.ask("OPTIONS", path)
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
