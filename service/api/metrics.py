@@ -7,14 +7,15 @@ from typing import Final
 
 from fastapi import APIRouter, Response
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from service.api.auth import Administrator
 from service.api.context import Parts
 from service.api.problems import documented
 from service.database.engine import Database, current_time
-from service.database.figures import recent_speeds
+from service.database.figures import count_lost_leases, recent_speeds
 from service.database.jobs import JobCount, count_jobs
 from service.database.tables import Worker
 from service.database.workers import list_workers
@@ -22,6 +23,7 @@ from service.database.workers import list_workers
 router = APIRouter(tags=["health"])
 
 MEDIA_TYPE: Final = "text/plain; version=1.0.0; charset=utf-8"
+_METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
@@ -44,7 +46,7 @@ class RequestMetrics:
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
         """One request was answered."""
-        if route == "-":
+        if route == "-" or method not in _METHODS:
             method = "-"  # whoever makes names up must not fill the memory
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(method, route).observe(seconds)
@@ -62,11 +64,11 @@ class JobMetrics(Collector):
         self._database = database
         self._seen_s = seen_s
 
-    def describe(self) -> Iterator[GaugeMetricFamily]:
+    def describe(self) -> Iterator[Metric]:
         """Nothing: the figures need no look at the database before they are asked for."""
         return iter(())
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         """The figures.
 
         Raises:
@@ -76,6 +78,7 @@ class JobMetrics(Collector):
             now = current_time(session)
             counts = count_jobs(session)
             speeds = recent_speeds(session)
+            lost = count_lost_leases(session)
             workers = list_workers(session, seen_after=now - timedelta(seconds=self._seen_s))
         yield from _jobs(list(counts), now)
         yield from _workers(list(workers))
@@ -87,6 +90,14 @@ class JobMetrics(Collector):
         for stage, speed in speeds.items():
             family.add_metric([stage], speed)
         yield family
+        losses = CounterMetricFamily(
+            "aggpose_leases_lost",
+            "Leases that ended because their worker gave no sign of life, ever.",
+            labels=["stage"],
+        )
+        for stage in ("extract", "preview"):
+            losses.add_metric([stage], lost.get(stage, 0))
+        yield losses
 
 
 @router.get(

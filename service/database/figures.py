@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from service.database.tables import Job
+from service.database.tables import Job, LostLease
 
 
 def recent_speeds(session: Session, *, jobs: int = 100) -> Mapping[str, float]:
@@ -20,3 +20,9 @@ def recent_speeds(session: Session, *, jobs: int = 100) -> Mapping[str, float]:
             frames[stage] += done
             seconds[stage] += stage_s
     return {stage: frames[stage] / seconds[stage] for stage in frames if seconds[stage] > 0}
+
+
+def count_lost_leases(session: Session) -> Mapping[str, int]:
+    """How many leases ended without a word of their worker, ever, by stage."""
+    query = select(LostLease.stage, func.count().label("lost")).group_by(LostLease.stage)
+    return {row.stage: row.lost for row in session.execute(query)}

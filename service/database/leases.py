@@ -4,15 +4,17 @@ Every statement is one conditional UPDATE that names the lease's token, so a wor
 lease changes nothing, whenever it wakes up. Moments come from `current_time`: one clock for all.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import Update, and_, case, or_, select, update
+from sqlalchemy import Update, case, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from service.database.columns import JsonObject
-from service.database.tables import Job, JobStage
+from service.database.ids import new_id
+from service.database.tables import Job, JobStage, LostLease
 from service.errors import LeaseLostError, StalledError
 
 
@@ -77,13 +79,18 @@ def claim(  # noqa: PLR0913 - who takes which work, from when and on which terms
     Returns:
         None where there is nothing to do: another has it, it ended, or it is gone.
     """
-    free = or_(Job.state == "queued", and_(Job.state == "running", Job.lease_until < now))
+    expired = update(Job).where(Job.id == job_id, Job.state == "running", Job.lease_until < now)
+    lost = session.scalars(
+        expired.values(lease_ended(now)).returning(Job.stage),
+        execution_options={"synchronize_session": False},
+    )
+    note_lost_leases(session, lost.all(), now=now)
     query = update(Job).where(
         Job.id == job_id,
         Job.stage == stage,
         Job.attempt < terms.attempts,
         Job.cancel_requested.is_(False),
-        free,
+        Job.state == "queued",
     )
     token = uuid4()
     started_at = case((Job.started_at.is_(None), now), else_=Job.started_at)
@@ -96,6 +103,19 @@ def claim(  # noqa: PLR0913 - who takes which work, from when and on which terms
         ),
     )  # fmt: skip
     return None if job is None else Claim(job, Lease(job_id, token))
+
+
+def lease_ended(now: datetime) -> dict[str, object]:
+    """What becomes of a job whose worker gave no sign of life in time: it waits for a message."""
+    waits = {"state": "queued", "queued_at": now, "sent_at": None}
+    return waits | {"lease_token": None, "lease_until": None}
+
+
+def note_lost_leases(session: Session, stages: Sequence[JobStage], *, now: datetime) -> None:
+    """Count leases that ended so, in the transaction that ends them."""
+    if stages:
+        rows = [{"id": new_id(), "stage": stage, "lost_at": now} for stage in stages]
+        session.execute(insert(LostLease), rows)
 
 
 def hold(session: Session, lease: Lease, *, now: datetime) -> Job:

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, or_, select, text, update
 from sqlalchemy.orm import Session
 
-from service.database.leases import LeaseTerms
+from service.database.leases import LeaseTerms, lease_ended, note_lost_leases
 from service.database.tables import RUNNING, WAITING, Job, JobStage
 
 EXHAUSTED_CODE: Final = "job.attempts_exhausted"
@@ -59,11 +59,8 @@ def sweep(session: Session, *, now: datetime, terms: LeaseTerms, limit: int = 10
     One round changes at most `limit` jobs of each kind.
     """
     waiting, running = text(WAITING), text(RUNNING)  # word for word, so that the indexes are used
-    expired = _change(
-        session, and_(running, Job.lease_until < now), limit,
-        {"state": "queued", "queued_at": now, "sent_at": None}
-        | {"lease_token": None, "lease_until": None},
-    )  # fmt: skip
+    expired = _change(session, and_(running, Job.lease_until < now), limit, lease_ended(now))
+    note_lost_leases(session, [message.stage for message in expired], now=now)
     canceled = _change(
         session, and_(waiting, Job.cancel_requested.is_(True)), limit,
         {"state": "canceled", "finished_at": now},

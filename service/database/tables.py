@@ -317,6 +317,22 @@ class Worker(Base):
     seen_at: Mapped[datetime]
 
 
+class LostLease(Base):
+    """A lease that ended because its worker gave no sign of life; only ever added to, and counted.
+
+    It names no job, so that nothing of a job is left where its video is deleted.
+
+    Attributes:
+        stage: What the worker was doing.
+    """
+
+    __tablename__ = "lost_leases"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    stage: Mapped[JobStage] = mapped_column(Text)
+    lost_at: Mapped[datetime]
+
+
 class AuditEvent(Base):
     """Who did what to what, and when; never what was in it. It outlives what it names.
 

@@ -14,7 +14,7 @@ import migrations
 from service.database.engine import Database, open_engine
 from service.database.tables import Base
 from service.errors import DatabaseUnavailableError, DatabaseUrlError, DatabaseVersionError
-from tests.service_rows import at_once, everything, make_job
+from tests.service_rows import at_once, everything, find, make_job
 
 NUMBERS = count()
 
@@ -62,7 +62,7 @@ def test_models_and_migrations_agree(database_url: str, empty_url: str) -> None:
     with made.begin() as connection:
         Base.metadata.create_all(connection)
     assert described(migrated) == described(made)
-    assert len(described(migrated)) == 10
+    assert len(described(migrated)) == 11
     migrated.dispose()
     made.dispose()
 
@@ -81,7 +81,7 @@ def test_every_constraint_has_a_name(database_url: str) -> None:
 def test_up_down_and_up_again(empty_url: str) -> None:
     assert migrations.current(empty_url) is None
     migrations.upgrade(empty_url)
-    assert migrations.current(empty_url) == migrations.head() == "0001"
+    assert migrations.current(empty_url) == migrations.head() == "0002"
     migrations.downgrade(empty_url, "base")
     assert migrations.current(empty_url) is None
     engine = open_engine(empty_url)
@@ -90,6 +90,17 @@ def test_up_down_and_up_again(empty_url: str) -> None:
     migrations.upgrade(empty_url)
     database = Database(empty_url)
     make_job(database)
+    database.close()
+
+
+def test_each_step_keeps_what_is_there(empty_url: str) -> None:
+    migrations.upgrade(empty_url)
+    database = Database(empty_url)
+    job_id = make_job(database).id
+    migrations.downgrade(empty_url, "0001")
+    assert find(database, job_id).state == "queued"
+    migrations.upgrade(empty_url)
+    assert find(database, job_id).state == "queued"
     database.close()
 
 
@@ -157,7 +168,7 @@ def test_a_draft_of_no_change_is_empty(
     assert content.startswith('"""Nothing to do."""\n')
     assert content.count("    pass\n") == 2
     assert "op." not in content
-    assert "down_revision: str | None = '0001'" in content
+    assert "down_revision: str | None = '0002'" in content
     assert str(path) in capsys.readouterr().out
 
 

@@ -6,11 +6,13 @@ import pytest
 from sqlalchemy import select, update
 
 from service.database.engine import Database
+from service.database.figures import count_lost_leases
 from service.database.frames import store_window
 from service.database.jobs import add_job, request_cancel
 from service.database.leases import finish_extraction, release
 from service.database.sweeping import Message, Swept, sweep
 from service.database.tables import Job
+from service.database.videos import delete_video
 from tests.service_rows import (
     NOW,
     TERMS,
@@ -53,6 +55,32 @@ def test_a_job_whose_worker_died_waits_again_and_is_sent(database: Database) -> 
     assert (now.queued_at, now.sent_at) == (after(11), after(11))
     assert sweep_at(database, 12) == NOTHING
     assert claimed(database, job.id, now=after(13)).job.attempt == 2
+
+
+def test_lost_leases_are_counted_once_whoever_finds_them(database: Database) -> None:
+    def lost() -> dict[str, int]:
+        with database.read() as session:
+            return dict(count_lost_leases(session))
+
+    jobs = [make_job(database) for _ in range(2)]
+    for job in jobs:
+        claimed(database, job.id)
+    taken = at_once(lambda _: claim_job(database, jobs[0].id, now=after(11)), 4)
+    at_once(lambda _: sweep_at(database, 11), 4)
+    assert lost() == {"extract": 2}
+    (held,) = [one for one in taken if one is not None]
+    with database.write() as session:
+        finish_extraction(session, held.lease, timings={}, now=after(12))
+    claimed(database, jobs[0].id, stage="preview", now=after(13))
+    sweep_at(database, 24)
+    assert lost() == {"extract": 2, "preview": 1}
+    given_back = claimed(database, jobs[0].id, stage="preview", now=after(25)).lease
+    with database.write() as session:
+        release(session, given_back, now=after(26))
+    sweep_at(database, 50)
+    with database.write() as session:
+        delete_video(session, jobs[0].tenant_id, jobs[0].video_id)
+    assert lost() == {"extract": 2, "preview": 1}
 
 
 def test_a_video_that_kills_its_workers_ends_failed(database: Database) -> None:

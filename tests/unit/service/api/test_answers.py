@@ -20,7 +20,7 @@ from service.errors import BlobUnavailableError, DatabaseUnavailableError, Queue
 from service.log_lines import JsonLines
 from tests.results_rows import finished_job
 from tests.service_api import MP4, Api, see_workers
-from tests.service_rows import claimed
+from tests.service_rows import after, claimed
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,10 @@ def test_the_service_is_ready_when_everything_answers(
 
 def test_figures_of_requests_jobs_and_workers(api: Api) -> None:
     api.job()
-    claimed(api.service.database, api.job(content=MP4 + b"2"))
+    job_id = api.job(content=MP4 + b"2")
+    claimed(api.service.database, job_id)
+    claimed(api.service.database, job_id, now=after(11))  # its first worker gave no sign of life
+    api.ask("MADE-UP", "/v1/videos")
     finished_job(api)
     see_workers(api)
     api.get("/nowhere")
@@ -155,6 +158,9 @@ def test_figures_of_requests_jobs_and_workers(api: Api) -> None:
     assert found["aggpose_queue_jobs", "preview"] == 0
     assert 0 <= found["aggpose_queue_oldest_seconds", "extract"] < 60
     assert found["aggpose_frames_per_second", "decode"] == 12
+    assert found["aggpose_leases_lost_total", "extract"] == 1
+    assert found["aggpose_leases_lost_total", "preview"] == 0
+    assert found["aggpose_requests_total", "-", "/v1/videos", "405"] == 1
     assert found["aggpose_workers", "cpu", "openvino", "extract"] == 1
     assert found["aggpose_requests_total", "POST", "/v1/videos", "201"] == 2
     assert found["aggpose_requests_total", "-", "-", "404"] == 1
