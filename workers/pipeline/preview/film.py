@@ -83,7 +83,8 @@ class FilmClock:
 def _ticks(pts: int, time_s: float, time_base: Fraction, scale: int) -> int | None:
     if pts != NO_PTS:
         return round(pts * time_base * scale)
-    return round(time_s * scale) if np.isfinite(time_s) else None
+    ticks = time_s * scale
+    return round(ticks) if np.isfinite(ticks) else None
 
 
 class FilmWriter:

@@ -6,7 +6,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from model.spec.errors import OutputError
@@ -96,6 +96,7 @@ def test_a_time_base_finer_than_mp4_knows_is_rounded() -> None:
     st.lists(st.floats(), min_size=8, max_size=8),
 )
 @settings(max_examples=80, deadline=None)
+@example([NO_PTS], Fraction(1, 2**40), [1e304] * 8)
 def test_whatever_the_stamps_ticks_rise(
     pts: list[int], base: Fraction, time_s: list[float]
 ) -> None:
