@@ -160,6 +160,32 @@ class DrawnPose:
         return rows
 
 
+@dataclass
+class TrunkAstray(DrawnPose):
+    """A session that turns the trunk about its upper end, and is not sure of it.
+
+    Attributes:
+        turned_deg: By so much, clockwise as displayed in the crop.
+        after: So many crops are read rightly before.
+    """
+
+    turned_deg: float = 60.0
+    after: int = 0
+    _seen: int = 0
+
+    def _keypoints(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
+        rows = super()._keypoints(crop)
+        self._seen += 1
+        if self._seen > self.after:
+            upper, lower = SKELETON.trunk[0][0], [*SKELETON.trunk[1]]
+            angle = math.radians(self.turned_deg)
+            cos, sin = math.cos(angle), math.sin(angle)
+            turn = np.array([[cos, sin], [-sin, cos]])
+            rows[lower, :2] = (rows[lower, :2] - rows[upper, :2]) @ turn + rows[upper, :2]
+            rows[[upper, *lower], 2] *= 0.25
+        return rows
+
+
 def _model_file(task: str, **facts: object) -> ModelFile:
     content: dict[str, object] = {
         "task": task, "name": f"drawn-{task}", "version": "1", "architecture": "none",

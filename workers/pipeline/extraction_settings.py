@@ -22,7 +22,8 @@ class ExtractionSettings:
             counts as found there only where the pose model finds it.
         elsewhere_after_s: So long after it was lost the infant is only taken up where it was.
         min_pose_score: Frames whose keypoints' mean score is below are `low_confidence`; so are
-            frames in which most keypoints lie beside the infant's box.
+            frames in which most keypoints lie beside the infant's box. A crop turns after a trunk
+            only where each of its keypoints scores as much.
         collapse: Frames whose mean score is below this share of the usual are looked at again.
 
     Raises:

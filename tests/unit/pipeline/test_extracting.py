@@ -16,6 +16,7 @@ from tests.drawn_infants import (
     Drawn,
     DrawnDetector,
     DrawnPose,
+    TrunkAstray,
     drawn_detector,
     drawn_pose,
     picture_of,
@@ -187,6 +188,18 @@ def test_an_infant_that_turns_within_a_window_is_looked_at_again() -> None:
     assert _off(rows, truth).max() < 0.3
     assert rows.scores.min() > 0.7
     assert run.detector.calls == 6  # one more look than in a quiet film
+
+
+def test_a_crop_does_not_turn_after_a_trunk_that_is_not_sure() -> None:
+    truth = [Drawn((80, 60), 20.0, (40, 60))] * 48
+    pose = TrunkAstray(turned_deg=60, after=10 + 8)  # the first look at two frames, and a window
+    results = Run([[one] for one in truth], pose=pose).results()
+    assert {status for result in results for status in _statuses(result.rows)} == {"ok"}
+    postures = [result.state.posture for result in results]
+    assert [round(one.angle_deg, 1) for one in postures if one is not None] == [20.0] * 6
+    others = np.setdiff1d(np.arange(21), [19, 14, 5])
+    rows = Rows.joined([result.rows for result in results])
+    assert _off(rows, truth)[:, others].max() < 0.3
 
 
 def test_weak_scores_are_low_confidence_with_keypoints() -> None:

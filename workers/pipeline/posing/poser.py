@@ -71,16 +71,22 @@ class Poser:
         return Keypoints(in_picture.astype(np.float32), found.scores)
 
     def first_posture(
-        self, pictures: Sequence[Picture], boxes_xyxy: NDArray[np.floating]
+        self,
+        pictures: Sequence[Picture],
+        boxes_xyxy: NDArray[np.floating],
+        *,
+        min_trunk_score: float,
     ) -> Posture:
         """How an infant lies of which nothing is known but its boxes.
 
         Four quarter turns are tried in each picture; in the one with the best scores it is looked
-        at once more with its trunk down, as the network sees it best.
+        at once more with its trunk down, as the network sees it best. If it does not, that trunk
+        was wrong.
 
         Args:
             pictures: One or a few.
             boxes_xyxy: (N, 4) px, the infant's in each.
+            min_trunk_score: From which on a trunk's keypoint is found.
 
         Returns:
             The posture; anything in the best turn where no trunk is found.
@@ -89,12 +95,13 @@ class Poser:
         looks = [self.find(pictures, turn.crops(boxes_xyxy, self.input_wh)) for turn in turns]
         sure = [trusted_scores(look, boxes_xyxy).mean() for look in looks]
         best = int(np.argmax(sure))
-        rough = self._posture(looks[best], boxes_xyxy, turns[best])
-        again = self.find(pictures, rough.crops(boxes_xyxy, self.input_wh))
-        return self._posture(again, boxes_xyxy, rough)
-
-    def _posture(
-        self, found: Keypoints, boxes: NDArray[np.floating], otherwise: Posture
-    ) -> Posture:
-        near_deg = otherwise.angle_deg
-        return Posture.of(found, boxes, self.skeleton, near_deg=near_deg) or otherwise
+        look, turn = looks[best], turns[best]
+        upright = Posture.of(
+            look, boxes_xyxy, self.skeleton, otherwise=turn, min_trunk_score=0.0
+        )  # a quarter turn may be half of one off: no score is too low to try
+        again = self.find(pictures, upright.crops(boxes_xyxy, self.input_wh))
+        if trusted_scores(again, boxes_xyxy).mean() > sure[best]:
+            look, turn = again, upright
+        return Posture.of(
+            look, boxes_xyxy, self.skeleton, otherwise=turn, min_trunk_score=min_trunk_score
+        )

@@ -3,10 +3,15 @@
 A crop is as the network learned them: the trunk points down, and the box of the turned infant fills
 it. In a window that is not known yet, so it is taken from the window before: its last good
 keypoints, carried along with the displayed box, which grows where a limb is stretched.
+
+Only trunks turn a crop of which the model is sure: a crop that follows a wrong trunk shows the
+infant as the network has not learned it, and the next trunk is worse. Where most frames are unsure,
+the crop stays as it is; an infant that turns away unseen makes the scores collapse, and is then
+looked for in all directions.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Self
 
 import cv2
@@ -48,36 +53,39 @@ class Posture:
         boxes_xyxy: NDArray[np.floating],
         skeleton: Skeleton,
         *,
-        near_deg: float,
-    ) -> Self | None:
+        otherwise: Self,
+        min_trunk_score: float,
+    ) -> Self:
         """The posture in some frames: the medians of angles and scores, the hull of all.
+
+        Frames that are not sure of a keypoint of the trunk do not count, but for the score; where
+        they are half of all or more, the infant lies as it did.
 
         Args:
             keypoints: N instances in px of the displayed picture.
             boxes_xyxy: (N, 4) displayed boxes, px.
             skeleton: Gives the trunk.
-            near_deg: About where the angle is; turns are counted from here.
-
-        Returns:
-            None where no frame has a trunk.
+            otherwise: How it lay before; turns are counted from its angle.
+            min_trunk_score: From which on a frame is sure of a trunk's keypoint.
         """
         points, boxes = keypoints.keypoints_xy.astype(np.float64), boxes_xyxy.astype(np.float64)
         upper, lower = (points[:, list(group)].mean(axis=1) for group in skeleton.trunk)
         trunk = lower - upper
         length = np.linalg.norm(trunk, axis=1)
-        whole = length >= _LEAST_PX
-        if not whole.any():
-            return None
-        angles = np.degrees(np.arctan2(-trunk[whole, 0], trunk[whole, 1]))
-        angle = near_deg + float(np.median(_half_turn(angles - near_deg)))
-        body = np.concatenate([points, (upper - CROWN * trunk)[:, None]], axis=1)[whole]
-        low, side = boxes[whole, None, :2], _sides(boxes[whole])[:, None]
+        score = float(np.median(keypoints.scores.mean(axis=1)))
+        ends = [place for group in skeleton.trunk for place in group]
+        sure = (keypoints.scores[:, ends] >= min_trunk_score).all(axis=1) & (length >= _LEAST_PX)
+        if 2 * sure.sum() <= len(sure):
+            return replace(otherwise, score=score)
+        angles = np.degrees(np.arctan2(-trunk[sure, 0], trunk[sure, 1]))
+        angle = otherwise.angle_deg + float(np.median(_half_turn(angles - otherwise.angle_deg)))
+        body = np.concatenate([points, (upper - CROWN * trunk)[:, None]], axis=1)[sure]
+        low, side = boxes[sure, None, :2], _sides(boxes[sure])[:, None]
         inside = ((body - low) / side).reshape(-1, 2).astype(np.float32)
         hull = cv2.convexHull(inside).reshape(-1, 2).tolist()
-        diagonal = np.linalg.norm(_sides(boxes[whole]), axis=1)
-        margin = float(np.median(MARGIN * length[whole] / diagonal))
+        diagonal = np.linalg.norm(_sides(boxes[sure]), axis=1)
+        margin = float(np.median(MARGIN * length[sure] / diagonal))
         corners = tuple((float(x), float(y)) for x, y in hull)
-        score = float(np.median(keypoints.scores[whole].mean(axis=1)))
         return cls(float(_half_turn(np.array(angle))), corners, margin, score)
 
     @classmethod

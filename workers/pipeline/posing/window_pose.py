@@ -92,7 +92,11 @@ class WindowPose:
         self._scores[known[better]] = found.scores[better]
 
     def _first_posture(self, which: NDArray[np.intp]) -> Posture:
-        return self._poser.first_posture(self._pictures(which), self._boxes.xyxy[which])
+        return self._poser.first_posture(
+            self._pictures(which),
+            self._boxes.xyxy[which],
+            min_trunk_score=self._settings.min_pose_score,
+        )
 
     def _found(self, which: NDArray[np.intp], posture: Posture) -> Keypoints:
         crops = posture.crops(self._boxes.xyxy[which], self._poser.input_wh)
@@ -145,6 +149,10 @@ class WindowPose:
         if self._posture is None or not len(good):
             return None
         keypoints = Keypoints(self._keypoints_xy[good], self._scores[good])
-        near_deg, skeleton = self._posture.angle_deg, self._poser.skeleton
-        boxes = self._boxes.xyxy[good]
-        return Posture.of(keypoints, boxes, skeleton, near_deg=near_deg) or self._posture
+        return Posture.of(
+            keypoints,
+            self._boxes.xyxy[good],
+            self._poser.skeleton,
+            otherwise=self._posture,
+            min_trunk_score=self._settings.min_pose_score,
+        )

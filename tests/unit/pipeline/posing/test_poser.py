@@ -1,10 +1,12 @@
 """Keypoints come back in px of the picture, and the first posture is found in any direction."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from model.spec.arrays import Keypoints
-from tests.drawn_infants import Drawn, DrawnPose, drawn_pose, picture_of
+from tests.drawn_infants import Drawn, DrawnPose, TrunkAstray, drawn_pose, picture_of
 from tests.films import ArrayPicture
 from workers.pipeline.posing.poser import Poser, trusted_scores
 from workers.pipeline.posing.posture import Posture
@@ -17,7 +19,8 @@ def test_first_posture_of_any_direction(angle: float) -> None:
     pictures = [ArrayPicture(picture_of(one)) for one in infants]
     session = DrawnPose()
     poser = Poser(drawn_pose(session), StageClock())
-    posture = poser.first_posture(pictures, np.stack([one.box_xyxy for one in infants]))
+    boxes = np.stack([one.box_xyxy for one in infants])
+    posture = poser.first_posture(pictures, boxes, min_trunk_score=0.3)
     assert abs((posture.angle_deg - angle - 2 + 180) % 360 - 180) < 0.5
     assert posture.score == pytest.approx(0.9, abs=0.01)
     assert session.crops == 2 * 5
@@ -37,8 +40,19 @@ def test_keypoints_in_px_of_the_picture() -> None:
 def test_where_nothing_is_found_it_lies_anyhow() -> None:
     nothing = ArrayPicture(picture_of())
     poser = Poser(drawn_pose(), StageClock())
-    posture = poser.first_posture([nothing], np.array([[20.0, 20, 100, 100]]))
-    assert posture == Posture.anyhow(0.0)
+    box = np.array([[20.0, 20, 100, 100]])
+    posture = poser.first_posture([nothing], box, min_trunk_score=0.3)
+    assert posture == replace(Posture.anyhow(0.0), score=posture.score)
+    assert posture.score == pytest.approx(0.02)
+
+
+def test_a_trunk_in_which_the_infant_is_found_no_better_was_none() -> None:
+    infant = Drawn((80, 60), 0.0)
+    session = TrunkAstray(turned_deg=50)
+    poser = Poser(drawn_pose(session), StageClock())
+    pictures, boxes = [ArrayPicture(picture_of(infant))], infant.box_xyxy[None]
+    posture = poser.first_posture(pictures, boxes, min_trunk_score=0.3)
+    assert posture == replace(Posture.anyhow(0.0), score=posture.score)
 
 
 def test_no_crops_give_no_keypoints_and_one_too_few_is_an_error() -> None:
@@ -64,5 +78,5 @@ def test_the_neighbour_in_the_crop_does_not_choose_the_turn() -> None:
     infant, neighbour = Drawn((60, 60), 0.0, (24, 70)), Drawn((112, 60), 90.0, (60, 30), who=1)
     poser = Poser(drawn_pose(), StageClock())
     picture = ArrayPicture(picture_of(infant, neighbour))
-    posture = poser.first_posture([picture], infant.box_xyxy[None])
+    posture = poser.first_posture([picture], infant.box_xyxy[None], min_trunk_score=0.3)
     assert posture.angle_deg == pytest.approx(0, abs=0.5)

@@ -1,5 +1,7 @@
 """Crops of a posture: as `turned_frame` makes them, carried along with the box, nothing cut off."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,6 +16,7 @@ from workers.pipeline.posing.posture import Posture
 
 SKELETON = load_skeleton("infant21")
 SIZE = (192, 256)
+ENDS = [place for group in SKELETON.trunk for place in group]
 ANGLES = st.floats(-180, 180)
 
 
@@ -27,10 +30,12 @@ def _boxes(*infants: Drawn) -> NDArray[np.float64]:
     return np.stack([infant.box_xyxy for infant in infants])
 
 
+def _of(keypoints: Keypoints, boxes: NDArray[np.float64], otherwise: Posture) -> Posture:
+    return Posture.of(keypoints, boxes, SKELETON, otherwise=otherwise, min_trunk_score=0.3)
+
+
 def _posture(*infants: Drawn, near_deg: float = 0.0) -> Posture:
-    posture = Posture.of(_keypoints(*infants), _boxes(*infants), SKELETON, near_deg=near_deg)
-    assert posture is not None
-    return posture
+    return _of(_keypoints(*infants), _boxes(*infants), Posture.anyhow(near_deg))
 
 
 @given(angle=ANGLES, size=st.floats(20, 300))
@@ -74,22 +79,50 @@ def test_every_frame_of_the_last_counts() -> None:
 def test_one_frame_gone_astray_does_not_turn_it_and_the_score_is_the_usual() -> None:
     infants = [Drawn((300, 200), angle, (60, 120)) for angle in (10, 11, 170)]
     keypoints = _keypoints(*infants, scores=(0.6, 0.5, 0.1))
-    posture = Posture.of(keypoints, _boxes(*infants), SKELETON, near_deg=10)
-    assert posture is not None
-    assert posture.angle_deg == pytest.approx(11, abs=0.01)
+    posture = _of(keypoints, _boxes(*infants), Posture.anyhow(10))
+    assert posture.angle_deg == pytest.approx(10.5, abs=0.01)
     assert posture.score == pytest.approx(0.5)
 
 
-def test_no_trunk_no_posture() -> None:
+@given(before=ANGLES, astray=st.lists(ANGLES, min_size=4, max_size=8), end=st.sampled_from(ENDS))
+def test_trunks_that_are_not_sure_do_not_turn_it(
+    before: float, astray: list[float], end: int
+) -> None:
+    lay = _posture(Drawn((300, 200), before, (60, 120)), near_deg=before)
+    sure = [Drawn((300, 200), before + 20, (60, 120))] * 4
+    infants = sure + [Drawn((300, 200), angle, (60, 120)) for angle in astray]
+    keypoints = _keypoints(*infants)
+    keypoints.scores[4:, end] = 0.29  # one end of the trunk is enough
+    posture = _of(keypoints, _boxes(*infants), lay)
+    assert posture == replace(lay, score=posture.score)
+    assert posture.score == pytest.approx(0.49, abs=0.011)
+
+
+@given(before=ANGLES, astray=st.lists(ANGLES, max_size=3))
+def test_where_most_are_sure_they_turn_it_and_the_others_do_not_count(
+    before: float, astray: list[float]
+) -> None:
+    lay = _posture(Drawn((300, 200), before, (60, 120)), near_deg=before)
+    sure = [Drawn((300, 200), before + 20, (60, 120))] * 4
+    infants = sure + [Drawn((300, 200), angle, (60, 120)) for angle in astray]
+    keypoints = _keypoints(*infants)
+    keypoints.scores[4:, ENDS] = 0.29
+    posture = _of(keypoints, _boxes(*infants), lay)
+    assert abs((posture.angle_deg - before - 20 + 180) % 360 - 180) < 0.01
+    alone = _of(_keypoints(*sure), _boxes(*sure), lay)
+    assert (posture.hull, posture.margin) == (alone.hull, alone.margin)
+
+
+def test_without_a_trunk_it_lies_as_it_did() -> None:
     keypoints = Keypoints(np.full((1, 21, 2), 50, np.float32), np.ones((1, 21), np.float32))
-    assert Posture.of(keypoints, np.array([[0, 0, 99, 99]]), SKELETON, near_deg=0) is None
+    posture = _of(keypoints, np.array([[0.0, 0, 99, 99]]), Posture.anyhow(30))
+    assert posture == replace(Posture.anyhow(30), score=1.0)
 
 
 def test_keypoints_beside_the_box_leave_all_of_the_box() -> None:
     infant = Drawn((300, 200), 30, (60, 120))
     beside = infant.box_xyxy[None] + 1000
-    posture = Posture.of(_keypoints(infant), beside, SKELETON, near_deg=30)
-    assert posture is not None
+    posture = _of(_keypoints(infant), beside, Posture.anyhow(30))
     (crop,) = posture.crops(beside, SIZE)
     (anyhow,) = Posture.anyhow(posture.angle_deg).crops(beside, SIZE)
     assert crop == anyhow
