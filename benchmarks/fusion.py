@@ -1,9 +1,10 @@
 """Does aggregation pay, and which? The same short training of each fusion, by the same seeds.
 
 Run: python benchmarks/fusion.py --data TRAIN --val VAL --out FOLDER [--seeds 2] [--steps 800]
+    [--fusions none released paper]
 
 `none` is the same backbone without aggregation (Table 5's question). Interrupted, it goes on where
-it was. The table is printed as Markdown.
+it was; runs that have ended are only printed. The table is printed as Markdown.
 """
 
 import argparse
@@ -30,6 +31,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--fusions", nargs="+", choices=FUSIONS, default=FUSIONS)
     options = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     recipe = load_recipe("compare")
@@ -37,7 +39,7 @@ def main() -> None:
     print(f"{options.steps} steps, {len(train.instances)} infants, {device}, from random weights\n")
     print("| fusion | parameters | G mult-adds | AP, by seed | PCK@0.2, by seed | minutes a run |")
     print("|---|---|---|---|---|---|")
-    for fusion in FUSIONS:
+    for fusion in options.fusions:
         found, minutes = [], []
         for seed in range(options.seeds):
             wanted = recipe.model_copy(
