@@ -1,6 +1,6 @@
 """Does aggregation pay, and which? The same short training of each fusion, by the same seeds.
 
-Run: python benchmarks/fusion.py --data TRAIN --val VAL --out FOLDER [--seeds 2] [--steps 800]
+Run: python benchmarks/fusion.py --data TRAIN --val VAL --out FOLDER [--seeds 0 1] [--steps 800]
     [--fusions none released paper]
 
 `none` is the same backbone without aggregation (Table 5's question). Interrupted, it goes on where
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--val", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--steps", type=int, default=800)
     parser.add_argument("--fusions", nargs="+", choices=FUSIONS, default=FUSIONS)
     options = parser.parse_args()
@@ -41,7 +41,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|")
     for fusion in options.fusions:
         found, minutes = [], []
-        for seed in range(options.seeds):
+        for seed in options.seeds:
             wanted = recipe.model_copy(
                 update={
                     "network": recipe.network.model_copy(update={"fusion": fusion}),
