@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from datetime import UTC, datetime
 from uuid import UUID
 
 
@@ -13,3 +14,8 @@ def new_id() -> UUID:
     bits = time.time_ns() // 1_000_000 << 80 | secrets.randbits(80)
     bits = bits & ~(0xF << 76) | 0x7 << 76
     return UUID(int=bits & ~(0x3 << 62) | 0x2 << 62)
+
+
+def made_at(identifier: UUID) -> datetime:
+    """When `new_id` gave this identifier, to the millisecond, by the clock of its machine."""
+    return datetime.fromtimestamp((identifier.int >> 80) / 1000, UTC)

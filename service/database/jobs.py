@@ -82,6 +82,11 @@ def find_job(session: Session, tenant_id: UUID, job_id: UUID) -> Job | None:
     return session.scalars(query, execution_options={"populate_existing": True}).one_or_none()
 
 
+def known_jobs(session: Session, job_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of these jobs that there are, whoever's they are."""
+    return {*session.scalars(select(Job.id).where(Job.id.in_(job_ids)))}
+
+
 def find_job_by_idempotency_key(session: Session, tenant_id: UUID, key: str) -> Job | None:
     """The tenant's job that was made with this key."""
     query = select(Job).where(Job.tenant_id == tenant_id, Job.idempotency_key == key)

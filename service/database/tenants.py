@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -33,6 +33,11 @@ def add_tenant(session: Session, *, name: str, now: datetime) -> Tenant:
 def find_tenant(session: Session, *, name: str) -> Tenant | None:
     """The tenant of this name."""
     return session.scalars(select(Tenant).where(Tenant.name == name)).one_or_none()
+
+
+def first_tenant_made_at(session: Session) -> datetime | None:
+    """When the first tenant was made; None where there is none yet."""
+    return session.scalars(select(func.min(Tenant.created_at))).one()
 
 
 def list_tenants(session: Session) -> Sequence[Tenant]:

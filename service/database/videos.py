@@ -53,6 +53,11 @@ def find_video(session: Session, tenant_id: UUID, video_id: UUID) -> Video | Non
     return session.scalars(query).one_or_none()
 
 
+def known_videos(session: Session, video_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of these videos that there are, whoever's they are."""
+    return {*session.scalars(select(Video.id).where(Video.id.in_(video_ids)))}
+
+
 def find_video_by_sha256(session: Session, tenant_id: UUID, sha256: str) -> Video | None:
     """The tenant's video with these bytes."""
     query = select(Video).where(Video.tenant_id == tenant_id, Video.sha256 == sha256)

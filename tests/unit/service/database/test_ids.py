@@ -1,11 +1,11 @@
 """Identifiers: of version 7, never twice, in the order of time."""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC
 
 import pytest
 
-from service.database.ids import new_id
+from service.database.ids import made_at, new_id
 
 
 def test_they_are_of_version_7() -> None:
@@ -26,5 +26,6 @@ def test_they_sort_by_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_they_say_when_they_were_made() -> None:
     before = time.time()
-    moment = datetime.fromtimestamp((new_id().int >> 80) / 1000, UTC)
+    moment = made_at(new_id())
+    assert moment.tzinfo is UTC
     assert before - 0.002 <= moment.timestamp() <= time.time()
