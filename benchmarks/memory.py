@@ -1,6 +1,6 @@
 """How much memory an extraction takes, on a short and on a long film.
 
-Run: python benchmarks/memory.py FILM [--minutes 1,10] [-- OPTIONS OF aggpose extract]
+Run: python benchmarks/memory.py FILM [--minutes 1,10] [OPTIONS OF aggpose extract]
 
 Films are made of FILM by playing it again and again, without coding anew. The whole of a run is
 counted, its decoding process too: proportional set sizes, so that what processes share counts once,
@@ -26,8 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("film", type=Path)
     parser.add_argument("--minutes", default="1,10")
-    parser.add_argument("options", nargs="*")
-    options = parser.parse_args()
+    options, theirs = parser.parse_known_args()
     print("| minutes | frames/s | peak MB | over the first |")
     print("|---|---|---|---|")
     first_mb = None
@@ -36,7 +35,7 @@ def main() -> None:
             film = Path(name) / f"{minutes:g}.mp4"
             frames = _repeated(options.film, film, minutes * 60)
             words: list[str | Path] = [sys.executable, "-m", "workers.cli", "extract", film]
-            words += ["--out", Path(name) / f"{minutes:g}", *options.options]
+            words += ["--out", Path(name) / f"{minutes:g}", *theirs]
             peak_mb, seconds = _peak(words)
             first_mb = first_mb or peak_mb
             print(
