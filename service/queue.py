@@ -90,7 +90,7 @@ def broker_configuration(settings: Settings) -> dict[str, Any]:
     url = settings.broker_url.get_secret_value()
     if url.startswith("filesystem:"):
         broker = {
-            "broker_url": "filesystem://",
+            "broker_url": "filesystem://localhost//",  # without a host, kombu warns
             "broker_transport_options": _folders(Path(urlsplit(url).path)),
         }
     else:

@@ -91,13 +91,15 @@ class WorkerApp:
     def run(self) -> int:
         """Take messages until a signal says that it is enough; the exit status."""
         queues = list(self._options.queues)
+        signals.setup_logging.connect(_leave_logging, weak=False)
         signals.worker_process_init.connect(self._open, weak=False)
         signals.worker_process_shutdown.connect(self._close, weak=False)
         signals.worker_shutting_down.connect(self._stop, weak=False)
         worker = self.celery.Worker(
             hostname=f"{'-'.join(queues)}-{os.getpid()}@{socket.gethostname()}", queues=queues,
             concurrency=self._processes, pool="prefork", optimization="fair", quiet=True,
-            loglevel="INFO", without_gossip=True, without_mingle=True, without_heartbeat=True,
+            loglevel=self._settings.log_level, without_gossip=True, without_mingle=True,
+            without_heartbeat=True,
         )  # fmt: skip
         worker.start()
         return int(worker.exitcode or 0)
@@ -126,3 +128,7 @@ class WorkerApp:
         last_word = threading.Timer(GRACE_S, os._exit, (1,))
         last_word.daemon = True
         last_word.start()
+
+
+def _leave_logging(**_: object) -> None:
+    """Keep Celery from setting up logs of its own: its lines are like all others, and as many."""
