@@ -16,6 +16,7 @@ from service.submitting import Order, Submission
 
 FAILED, INTERRUPTED = 1, 130
 """Exit codes: some video failed; stopped by Ctrl-C (as shells say it)."""
+STOPPED = "stopped; jobs that were started go on: call again to wait for them and fetch the results"
 
 
 @click.command()
@@ -71,7 +72,7 @@ def submit(  # noqa: PLR0913, PLR0917 - click hands a command one argument an op
         try:
             work.do(videos, wait=wait or out is not None, out=out)
         except KeyboardInterrupt:
-            click.echo("stopped; call again to go on", err=True)
+            click.echo(STOPPED, err=True)
             sys.exit(INTERRUPTED)
     sys.exit(FAILED if work.failed else 0)
 
