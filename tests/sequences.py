@@ -46,6 +46,7 @@ def header_of(
             num_frames_header=250,
             variable_frame_rate=False,
             interlaced=False,
+            cut_short=True,
         ),
         parameters={"window": 64, "score_min": 0.2, "series": "é", "hold": None, "turn": True},
     )

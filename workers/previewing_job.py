@@ -33,7 +33,7 @@ from workers.parameters import (
 from workers.pipeline.decoding.limits import Limits
 from workers.pipeline.decoding.source import open_video
 from workers.pipeline.errors import CancelledError, RowsError
-from workers.pipeline.outputs.results import derive, write_quality, write_sequence
+from workers.pipeline.outputs.results import derive, sequence_video, write_quality, write_sequence
 from workers.pipeline.preview.rendering import render_preview
 from workers.pipeline.quality.figures import Quality, quality_of
 from workers.pipeline.video import FrameSource
@@ -133,16 +133,17 @@ def _make(
     """
     parameters = read_parameters(held.job.parameters)
     derived = derive(frames.rows, frames.skeleton, smoothing_settings(parameters))
-    write_sequence(folder, frames.header, frames.rows)
-    more = {**frames.header.parameters, **derived.smoothing.as_parameters()}
-    write_sequence(folder, replace(frames.header, series="filtered", parameters=more), derived.rows)
     window = extraction_settings(parameters).window
     with (
         local_video(held, store) as path,
         open_video(path, window=window, limits=Limits()) as source,
     ):
-        facts = source.facts
         seconds = _render(held, CountedSource(source, held), frames, parameters, folder)
+        facts = source.facts  # now that all of it was read
+    header = replace(frames.header, video=sequence_video(facts))
+    write_sequence(folder, header, frames.rows)
+    more = {**header.parameters, **derived.smoothing.as_parameters()}
+    write_sequence(folder, replace(header, series="filtered", parameters=more), derived.rows)
     timings = {**held.job.timings, **seconds}
     quality = quality_of(frames.rows, frames.sightings, facts, frames.skeleton, timings)
     write_quality(

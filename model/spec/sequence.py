@@ -235,6 +235,8 @@ class SequenceVideo:
         num_frames_header: Frames; None where none are claimed.
         variable_frame_rate: Whether the time between frames varies.
         interlaced: Whether the codec says that pictures are made of fields.
+        cut_short: Whether the file ends before the video does; None where it was not read to its
+            end.
     """
 
     container: str
@@ -250,6 +252,7 @@ class SequenceVideo:
     num_frames_header: int | None
     variable_frame_rate: bool
     interlaced: bool
+    cut_short: bool | None = None
 
 
 Parameter = bool | int | float | str | None

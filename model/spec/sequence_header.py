@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, fields, is_dataclass, replace
+from dataclasses import MISSING, asdict, fields, is_dataclass, replace
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -30,6 +30,8 @@ def header_json(header: SequenceHeader) -> list[str]:
 
 def read_header(document: Mapping[str, object]) -> SequenceHeader:
     """The header from what JSON made of it; fields that are not known are left out.
+
+    Fields that the first files did not have are as their default says.
 
     Raises:
         SequenceError: Another schema version, or a field that is missing or of another kind.
@@ -65,13 +67,12 @@ def _read_fields(kind: Any, value: dict[str, Any], where: str) -> Any:  # noqa: 
     kinds = get_type_hints(kind)
     inside = f"{where}." if where else ""
     for field in fields(kind):
-        if field.name not in value:
+        if field.name not in value and field.default is MISSING:
             raise SequenceError(
                 f"{inside}{field.name}: expected {_name(kinds[field.name])}, got none"
             )
-    return kind(
-        **{f.name: _read(kinds[f.name], value[f.name], inside + f.name) for f in fields(kind)}
-    )
+    given = [field.name for field in fields(kind) if field.name in value]
+    return kind(**{name: _read(kinds[name], value[name], inside + name) for name in given})
 
 
 def _name(kind: Any) -> str:  # noqa: ANN401 - likewise

@@ -109,6 +109,7 @@ def test_json_says_the_same_and_where_it_comes_from(done: Path) -> None:
     assert isinstance(same, Rows)
     assert np.array_equal(rows.keypoints_xy, same.keypoints_xy)
     assert (header.series, header.engine, header.pose_model.name) == ("raw", "cpu", "planted")
+    assert header.video.cut_short is False
     assert header.parameters["window"] == 16
     assert "ward" not in (done / "keypoints.json").read_text()
     header, filtered = read_json(done / "keypoints-filtered.json")
@@ -170,6 +171,36 @@ def test_a_bad_video_does_not_stop_the_others(command: Command, film: Path, tmp_
     assert failed["code"].startswith("video.")
     assert failed["code"] in result.stderr
     assert (succeeded["state"], succeeded["frames"]) == ("succeeded", FRAMES)
+
+
+def test_a_file_that_was_broken_off_is_extracted_with_a_warning(
+    command: Command, film: Path, tmp_path: Path
+) -> None:
+    whole, cut = tmp_path / "index-first.mp4", tmp_path / "cut.mp4"
+    with (
+        av.open(str(film)) as source,
+        av.open(str(whole), "w", options={"movflags": "+faststart"}) as copy,
+    ):
+        stream = copy.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                copy.mux(packet)
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 7 // 10])
+    words = command(cut, "--out", tmp_path / "out", "--no-preview", "--json")
+    for was_done in (False, True):  # the second call finds it done, and warns again
+        result = run(words)
+        assert result.returncode == 0, result.stderr
+        assert "warning" in result.stderr
+        assert "the file ends before the video does" in result.stderr
+        said = json.loads(result.stdout)
+        assert (said["cut_short"], said["was_done"]) == (True, was_done)
+    folder = tmp_path / "out" / "cut"
+    quality = json.loads((folder / "quality.json").read_text())
+    assert 0 < quality["frames"] < FRAMES
+    assert quality["cut_short"] is True
+    assert read_json(folder / "keypoints.json")[0].video.cut_short is True
+    assert read_json(folder / "keypoints-filtered.json")[0].video.cut_short is True
 
 
 def test_videos_of_one_name_are_refused(command: Command, film: Path, tmp_path: Path) -> None:

@@ -43,6 +43,11 @@ DETECTOR: Final = "infant-head-detector.onnx"
 FAILED, INTERRUPTED = 1, 130
 """Exit codes: some video failed; stopped by Ctrl-C (as shells say it)."""
 
+CUT_SHORT: Final = (
+    "the file ends before the video does, as after an upload that was broken off; "
+    "what could be read was extracted"
+)
+
 _VIDEO = click.Path(path_type=Path)
 
 
@@ -179,6 +184,8 @@ def _extracted(work: VideoFolder, video: Path, folder: Path, *, as_json: bool) -
     _tell(facts, as_json=as_json)
     if not as_json:
         click.echo(_sentence(video, folder, outcome))
+    if outcome.cut_short:
+        click.echo(f"aggpose: warning: {video}: {CUT_SHORT}", err=True)
     return True
 
 
@@ -220,6 +227,7 @@ def _interrupted() -> Iterator[threading.Event]:
 def probe(video: Path, *, as_json: bool) -> None:
     """Say what VIDEO says of itself: container, codec, size, rotation, frame rate, length."""
     facts = asdict(probe_video(video))
+    del facts["cut_short"]  # not known before all of it was read
     if as_json:
         click.echo(json.dumps(facts, default=_plain, indent=2))
         return

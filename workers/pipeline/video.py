@@ -32,6 +32,8 @@ class VideoFacts:
             hundred packets.
         interlaced: Whether the codec says that pictures are made of fields.
         size_bytes: Of the file.
+        cut_short: Whether the file ends before the video does: its container says that there is
+            more, or what follows could not be read. None until the video was read to its end.
     """
 
     container: str
@@ -48,6 +50,7 @@ class VideoFacts:
     variable_frame_rate: bool
     interlaced: bool
     size_bytes: int
+    cut_short: bool | None = None
 
     @property
     def num_frames_claimed(self) -> int | None:

@@ -58,11 +58,13 @@ class Outcome:
     Attributes:
         frames: Decoded frames.
         by_status: How many of each status.
+        cut_short: Whether the file ends before the video does.
         was_done: Nothing was done, because the folder holds just this already.
     """
 
     frames: int
     by_status: dict[str, int]
+    cut_short: bool
     was_done: bool
 
 
@@ -114,7 +116,6 @@ class VideoFolder:
         """
         window = self._request.extraction.window
         with open_video(video, window=window, limits=self._request.limits) as source:
-            facts = source.facts
             digest = self._digest(video)
             if (done := _read_done(folder, digest)) is not None:
                 return done
@@ -123,6 +124,7 @@ class VideoFolder:
                 rows, sightings, seconds = self._extract(source, journal)
             finally:
                 journal.close()
+            facts = source.facts  # now that all of it was read
         derived = derive(rows, self._made_by.skeleton, self._request.smoothing)
         if "raw" in self._request.series:
             write_sequence(folder, self._made_by.header(facts, "raw"), rows)
@@ -136,6 +138,7 @@ class VideoFolder:
         outcome = Outcome(
             frames=len(rows),
             by_status={name: int((rows.status == i).sum()) for i, name in enumerate(STATUSES)},
+            cut_short=bool(facts.cut_short),
             was_done=False,
         )
         _write_done(folder, digest, outcome)
@@ -244,13 +247,14 @@ def _read_done(folder: Path, digest: str) -> Outcome | None:
         content = json.loads((folder / _DONE).read_text())
     except (OSError, ValueError):  # not there, or cut short: it is done again
         return None
-    if content.get("digest") != digest:
+    if content.pop("digest", None) != digest:
         return None
-    return Outcome(frames=content["frames"], by_status=content["by_status"], was_done=True)
+    return Outcome(**content, was_done=True)
 
 
 def _write_done(folder: Path, digest: str, outcome: Outcome) -> None:
-    facts = {"digest": digest, "frames": outcome.frames, "by_status": outcome.by_status}
+    facts = {"digest": digest, **asdict(outcome)}
+    del facts["was_done"]
     with written_aside(folder / _DONE) as aside:
         aside.write_text(json.dumps(facts) + "\n")
     for journal in folder.glob(f"{_JOURNAL}*"):

@@ -25,6 +25,7 @@ from tests.films import ArraySource
 from workers.pipeline.errors import CancelledError, StateError
 from workers.pipeline.extracting import Extraction, WindowResult
 from workers.pipeline.extraction_settings import ExtractionSettings
+from workers.pipeline.quality.taken_up import taken_up_elsewhere
 from workers.pipeline.state import ExtractionState
 from workers.pipeline.timing import StageClock
 
@@ -172,12 +173,14 @@ def test_another_infant_never_takes_over() -> None:
 
 def test_a_stranger_far_away_is_taken_up_only_after_a_while() -> None:
     film = [[Drawn((40, 40), 0.0, (24, 40))]] * 8 + [[Drawn((120, 90), 0.0, (24, 40))]] * 48
-    statuses = _statuses(Run(film).rows())
+    rows = Run(film).rows()
+    statuses = _statuses(rows)
     assert statuses[:8] == ["ok"] * 8
     first = statuses.index("ok", 8)
     assert 8 + 16 <= first <= 8 + 32  # a second, and until the next look
     assert statuses[8:first] == ["no_detection"] * (first - 8)
     assert statuses[first:] == ["ok"] * (56 - first)
+    assert taken_up_elsewhere(rows).tolist() == [first]
 
 
 def test_an_infant_that_turns_within_a_window_is_looked_at_again() -> None:

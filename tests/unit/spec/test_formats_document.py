@@ -53,6 +53,7 @@ def example_header() -> SequenceHeader:
             num_frames_header=3,
             variable_frame_rate=False,
             interlaced=False,
+            cut_short=False,
         ),
         parameters={"window": 64, "filter": "butterworth", "cutoff_hz": 6.0},
     )

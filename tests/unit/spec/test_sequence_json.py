@@ -152,6 +152,11 @@ def test_whole_numbers_stand_for_floats() -> None:
     assert read_json(changed(shorten))[0] == header_of()
 
 
+def test_a_file_from_before_a_field_was_added_is_read() -> None:
+    header = read_json(changed(lambda document: document["video"].pop("cut_short")))[0]
+    assert header.video.cut_short is None
+
+
 def changed(change: Callable[[Document], object], *, filtered: bool = False) -> io.BytesIO:
     """A good file of two frames with one thing done to it."""
     rows = usual_rows(2, keypoints=2)

@@ -9,6 +9,7 @@ from collections import deque
 from av.video.frame import VideoFrame
 
 from workers.pipeline.decoding.container import Recording
+from workers.pipeline.decoding.ending import ends_early
 from workers.pipeline.decoding.facts import read_facts
 from workers.pipeline.decoding.frames import Event, events
 from workers.pipeline.decoding.limits import Limits
@@ -101,7 +102,8 @@ class _Film:
             slot, size = self._free_slot(), self._ring.slot_bytes
             placed = write(event.frame, self._shared, slot=slot, slot_bytes=size, pts=event.pts)
             self._channel.send(placed)
-        self._channel.send(End(time.process_time()))
+        cut_short = recording.ended_in_faults or ends_early(recording, self._facts.container)
+        self._channel.send(End(time.process_time(), cut_short))
 
     def _free_slot(self) -> int:
         while not self._free:

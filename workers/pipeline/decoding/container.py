@@ -30,11 +30,16 @@ class Recording:
     """The open file, as PyAV reads it: as long as it was when it was opened, and never written.
 
     It reads by position, so that several may share one descriptor.
+
+    Attributes:
+        size_bytes: Of the file.
+        ended_in_faults: Whether the last packets that were read in full had faults behind them.
     """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self.size_bytes = os.fstat(descriptor).st_size
+        self.ended_in_faults = False
         self._at = 0
 
     def read(self, count: int) -> bytes:
@@ -97,13 +102,16 @@ def open_container(recording: Recording) -> tuple[InputContainer, VideoStream]:
         raise VideoMemoryError("the header needs more memory than is allowed") from error
     except (av.FFmpegError, OSError, ValueError) as error:
         raise VideoTruncatedError("the container is cut short or damaged") from error
-    return container, _video_of(container)
+    return container, _video_of(recording, container)
 
 
-def packets(container: InputContainer, stream: VideoStream) -> Iterator["av.Packet[VideoStream]"]:
+def packets(
+    recording: Recording, container: InputContainer, stream: VideoStream
+) -> Iterator["av.Packet[VideoStream]"]:
     """The stream's packets in the file's order; `opaque` is their number.
 
-    What cannot be read is passed over: the file may go on behind it.
+    What cannot be read is passed over: the file may go on behind it. If it does not, the recording
+    ended in faults.
     """
     number = faults = 0
     while faults < _READ_FAULTS:
@@ -117,10 +125,11 @@ def packets(container: InputContainer, stream: VideoStream) -> Iterator["av.Pack
         except (av.FFmpegError, MemoryError):
             faults += 1
         else:
-            return
+            break
+    recording.ended_in_faults = faults > 0
 
 
-def _video_of(container: InputContainer) -> VideoStream:
+def _video_of(recording: Recording, container: InputContainer) -> VideoStream:
     stills = Disposition.attached_pic | Disposition.timed_thumbnails
     videos = [s for s in container.streams.video if not s.disposition & stills]
     if not videos:
@@ -130,7 +139,7 @@ def _video_of(container: InputContainer) -> VideoStream:
         if stream is not chosen:
             stream.discard = Discard.all
     coder = cast("VideoCodecContext | None", chosen.codec_context)  # None: no decoder for it
-    if coder is None and next(packets(container, chosen), None) is None:
+    if coder is None and next(packets(recording, container, chosen), None) is None:
         raise VideoTruncatedError("the part of the container that names the codec is missing")
     name = "an unknown one" if coder is None else coder.codec.canonical_name
     if name not in CODECS:

@@ -48,7 +48,7 @@ def read_facts(recording: Recording, limits: Limits) -> Facts:
     container, stream = open_container(recording)
     with container:
         _check_claims(container, stream, limits)
-        first, stamps = _begin(container, stream, limits)
+        first, stamps = _begin(recording, container, stream, limits)
         steps = sorted(b - a for a, b in pairwise(stamps) if b > a)
         time_base = stream.time_base or Fraction(1, 90000)
         step_s = _step_s(steps, time_base, stream)
@@ -91,14 +91,14 @@ def orientation_of(frame: VideoFrame) -> tuple[int, bool]:
 
 
 def _begin(
-    container: InputContainer, stream: VideoStream, limits: Limits
+    recording: Recording, container: InputContainer, stream: VideoStream, limits: Limits
 ) -> tuple[VideoFrame, list[int]]:
     """The first frame that can be decoded, and the first packets' time stamps in order."""
     stream.codec_context.options = {"max_pixels": str(limits.pixels)}
     stamps: list[int] = []
     faults: set[type[VideoError]] = set()
     first, number = None, 0
-    for packet in packets(container, stream):
+    for packet in packets(recording, container, stream):
         number += 1
         if packet.pts is not None and number <= _PACKETS:
             stamps.append(packet.pts)

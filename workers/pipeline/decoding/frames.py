@@ -81,7 +81,7 @@ def _decoded(recording: Recording, limits: Limits, decode: _Pass) -> Iterator[Ev
             # A faulty JPEG is cut off without a word unless its decoder is told to complain.
             "err_detect": "explode" if name == "mjpeg" else "bitstream+buffer",
         }
-        source = packets(container, stream)
+        source = packets(recording, container, stream)
         if container.format.name == "avi" and name in ("h264", "hevc"):
             yield from _in_order(source, coder, decode)
         else:

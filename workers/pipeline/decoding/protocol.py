@@ -95,9 +95,15 @@ class Alive:
 
 @dataclass(frozen=True)
 class End:
-    """Child: no more frames."""
+    """Child: no more frames.
+
+    Attributes:
+        cpu_s: Processor time of the child.
+        cut_short: Whether there should be more: the file ends early, or in faults.
+    """
 
     cpu_s: float
+    cut_short: bool
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -82,7 +82,8 @@ class VideoSource:
     """A video that is being decoded; made by `open_video`.
 
     Attributes:
-        facts: What the video says of itself.
+        facts: What the video says of itself; once the last frame was given, also whether it is
+            cut short.
         decoder_cpu_s: Processor time of the decoding process, when it gave the newest frame.
     """
 
@@ -167,6 +168,7 @@ class VideoSource:
             if isinstance(message, Frame | End):
                 self.decoder_cpu_s = message.cpu_s
             if isinstance(message, End):
+                self.facts = replace(self.facts, cut_short=message.cut_short)
                 return
             if isinstance(message, Frame):
                 self._lent += 1

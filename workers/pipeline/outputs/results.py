@@ -89,7 +89,7 @@ class Provenance:
             detector=self.detector,
             engine=self.engine,
             precision=self.precision,
-            video=_video(facts),
+            video=sequence_video(facts),
             parameters=parameters,
         )
 
@@ -101,7 +101,8 @@ def _identity(model_file: ModelFile) -> ModelIdentity:
     )
 
 
-def _video(facts: VideoFacts) -> SequenceVideo:
+def sequence_video(facts: VideoFacts) -> SequenceVideo:
+    """A video's facts as its sequence says them."""
     values = asdict(facts)
     del values["size_bytes"]
     base = facts.time_base

@@ -16,6 +16,7 @@ from model.spec.sequence import STATUSES, Rows, Sightings
 from model.spec.skeleton import Skeleton
 from workers.pipeline.quality.film_time import FilmTime, holds_s, lasts_s
 from workers.pipeline.quality.second_person import judged_frames, second_person_frames
+from workers.pipeline.quality.taken_up import taken_up_elsewhere
 from workers.pipeline.smoothing.body_frame import trunk_length_px
 from workers.pipeline.video import VideoFacts
 
@@ -77,6 +78,9 @@ class Quality:
         frames: Decoded frames, damaged ones with them.
         frames_by_status: How many of each status.
         damaged_frames: Frames that could not be decoded.
+        cut_short: Whether the file ends before the video does; see `VideoFacts`.
+        taken_up_elsewhere: Frames from which on another place was followed, so perhaps another
+            infant; see `taken_up`.
         coverage: Share of the film's time with an ok frame; holes are not covered.
         longest_gap_s: The longest time without an infant.
         score_median: Median over all keypoints' scores.
@@ -90,6 +94,8 @@ class Quality:
     frames: int
     frames_by_status: Mapping[str, int]
     damaged_frames: int
+    cut_short: bool | None
+    taken_up_elsewhere: tuple[int, ...]
     coverage: float | None
     longest_gap_s: float | None
     score_median: float | None
@@ -117,7 +123,7 @@ def quality_of(
     Args:
         rows: All rows; there may be none.
         sightings: All that the detector saw.
-        facts: Gives the displayed size.
+        facts: Gives the displayed size, and whether the video is cut short.
         skeleton: The rows' K keypoints.
         timings: Seconds that each stage worked, by its name.
 
@@ -133,6 +139,8 @@ def quality_of(
         frames=len(rows),
         frames_by_status=by_status,
         damaged_frames=by_status["decode_error"],
+        cut_short=facts.cut_short,
+        taken_up_elsewhere=tuple(taken_up_elsewhere(rows).tolist()),
         coverage=_coverage(rows),
         longest_gap_s=_longest_gap_s(rows),
         score_median=_median(rows.scores),

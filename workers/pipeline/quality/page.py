@@ -28,6 +28,7 @@ _SIDES: Final = {"left": "#0072b2", "right": "#d55e00"}
 _MIDLINE: Final = "#7f7f7f"
 _INK, _QUIET, _FAINT = "#222222", "#555555", "#c8c8c8"
 _PAGE_INCHES, _DPI = (11.7, 8.3), 120
+_WARNING: Final = "#b00020"
 _LEFT, _RIGHT = 0.018, 0.985
 _LEAST_SPAN: Final = 0.5
 """Trunk lengths that a trace's axis shows at least, so that rest looks like rest."""
@@ -90,10 +91,24 @@ def _write_title(figure: Figure, quality: Quality) -> None:
             f"dropped frames: {_count(time.dropped_frames)}",
         ]),
     )  # fmt: skip
+    if warnings := _warnings(quality):
+        words = "  ·  ".join(warnings)
+        figure.text(_RIGHT, 0.968, words, fontsize=10, color=_WARNING, ha="right", va="center")
     for height, size, colour, parts in lines:
         weight = "bold" if size > 12 else "normal"
         words = "  ·  ".join(parts)
         figure.text(_LEFT, height, words, fontsize=size, color=colour, weight=weight, va="center")
+
+
+def _warnings(quality: Quality) -> list[str]:
+    """What nobody should overlook."""
+    warnings = []
+    if quality.cut_short:
+        warnings.append("The file ends before the video does")
+    if elsewhere := quality.taken_up_elsewhere:
+        frames = [_count(frame) for frame in elsewhere[:3]] + ["..."] * (len(elsewhere) > 3)
+        warnings.append(f"Perhaps another infant from frame {', '.join(frames)} on")
+    return warnings
 
 
 def _draw_band(axes: Axes, timeline: Timeline, filtered: FilteredRows, quality: Quality) -> None:

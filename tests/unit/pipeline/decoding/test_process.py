@@ -154,7 +154,7 @@ def test_messages_keep_their_values() -> None:
     for message in (
         Frame(3, -(2**62), [128, 64], "bt709", full_range=False, transfer="sdr", cpu_s=0.25),
         Lost(None),
-        End(1.5),
+        End(1.5, cut_short=True),
     ):
         theirs.send(message)
         assert ours.receive(1.0) == message

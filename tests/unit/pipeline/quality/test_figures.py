@@ -56,6 +56,8 @@ def test_a_good_film() -> None:
     assert quality.coverage == pytest.approx(1)
     assert quality.longest_gap_s == 0
     assert quality.damaged_frames == 0
+    assert quality.cut_short is None  # nobody has read a file here
+    assert quality.taken_up_elsewhere == ()
     assert quality.score_median == pytest.approx(0.8)
     assert set(quality.score_median_by_keypoint) == set(INFANT.keypoints)
     assert quality.infant.trunk_px == pytest.approx(117.4, abs=0.1)
@@ -196,6 +198,15 @@ def test_json_has_every_figure_and_six_digits() -> None:
     assert isinstance(infant, dict)
     assert infant["trunk_px"] == pytest.approx(117.441, abs=1e-9)
     assert infant.keys() == vars(_quality(LANDSCAPE).infant).keys()
+
+
+def test_what_nobody_should_overlook_is_marked() -> None:
+    rows = _with_status(LOST, slice(50, 150))
+    rows.box_xyxy[150:] += 1000
+    facts = replace(facts_of(), cut_short=True)
+    plain = quality_of(rows, _sightings(rows), facts, INFANT, {}).as_json()
+    assert plain["cut_short"] is True
+    assert json.loads(json.dumps(plain))["taken_up_elsewhere"] == [150]
 
 
 def test_rows_of_another_skeleton_are_refused() -> None:

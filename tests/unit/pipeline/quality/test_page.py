@@ -21,6 +21,7 @@ NOBODY = Sightings(
     np.zeros((0, 4), np.float32), np.zeros(0, np.float32),
 )  # fmt: skip
 BLUE, VERMILION, PURPLE = (0, 0x72, 0xB2), (0xD5, 0x5E, 0), (0x8B, 0x3A, 0x8F)
+RED = (0xB0, 0, 0x20)
 
 
 def _png(rows: Rows, skeleton_id: str = "infant21") -> bytes:
@@ -73,6 +74,18 @@ def test_every_film_has_its_page(kind: str) -> None:
     drawn = kind not in {"empty", "all missing"}
     assert _has(traces, BLUE).any() == drawn
     assert _has(traces, VERMILION).any() == drawn
+
+
+def test_warnings_are_written_and_only_where_there_are_any() -> None:
+    filtered = smooth(LANDSCAPE, INFANT, SmoothingSettings())
+    quality = quality_of(LANDSCAPE, NOBODY, facts_of(), INFANT, {})
+    corner = slice(10, 60), slice(600, 1404)
+    many: tuple[int, ...] = tuple(range(100_000, 100_009))
+    for cut_short, elsewhere in ((True, ()), (False, (120,)), (True, many), (False, ())):
+        told = replace(quality, cut_short=cut_short, taken_up_elsewhere=elsewhere)
+        picture = _picture(draw_quality(LANDSCAPE, filtered, told, INFANT))
+        assert _has(picture[corner], RED).any() == (cut_short or len(elsewhere) > 0)
+        assert not _has(picture[:, :400], RED).any()  # clear of the title
 
 
 def test_lines_break_where_nothing_is_known_and_where_no_frame_is() -> None:
