@@ -29,7 +29,7 @@ class DetectorCheckpoint:
         classes: Names in the order of the network's outputs.
         imgsz: Side of the square input that it was trained on, px.
         provenance: Where the weights come from.
-        state_dict: Tensors by Ultralytics' names.
+        state_dict: Tensors by Ultralytics' names, float32; files have them in float16.
         licence: SPDX expression for the weights.
     """
 
@@ -47,7 +47,7 @@ def model_name(checkpoint: DetectorCheckpoint) -> str:
 
 
 def save_detector(checkpoint: DetectorCheckpoint, path: Path) -> None:
-    """Write a checkpoint.
+    """Write a checkpoint, in half precision: Ultralytics has rounded its weights to that already.
 
     Raises:
         OutputError: It cannot be written.
@@ -60,7 +60,10 @@ def save_detector(checkpoint: DetectorCheckpoint, path: Path) -> None:
         "imgsz": checkpoint.imgsz,
         "provenance": checkpoint.provenance.model_dump(),
         "licence": checkpoint.licence,
-        "state_dict": dict(checkpoint.state_dict),
+        "state_dict": {
+            name: tensor.half() if tensor.is_floating_point() else tensor
+            for name, tensor in checkpoint.state_dict.items()
+        },
     }
     write_torch_file(content, path)
 
@@ -81,6 +84,10 @@ def load_detector(path: Path) -> DetectorCheckpoint:
         state_dict = dict(content["state_dict"])
         if not all(isinstance(value, Tensor) for value in state_dict.values()):
             raise CheckpointError("expected tensors only in its state_dict")
+        state_dict = {
+            name: tensor.float() if tensor.is_floating_point() else tensor
+            for name, tensor in state_dict.items()
+        }
         return DetectorCheckpoint(
             str(content["architecture"]),
             tuple(str(name) for name in content["classes"]),
