@@ -1,4 +1,4 @@
-"""Make the bucket that AGGPOSE_BLOB_URL names, where it is not there yet; safe to run again."""  # noqa: INP001 - a script
+"""Make the bucket that AGGPOSE_BLOB_URL names, where it is not there yet; safe to run again."""
 
 import sys
 from urllib.parse import urlsplit

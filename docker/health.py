@@ -1,4 +1,4 @@
-"""Whether what runs in this container is well, by exit status: python health.py api|worker."""  # noqa: INP001 - a script
+"""Whether what runs in this container is well, by exit status: python health.py api|worker."""
 
 import socket
 import sys

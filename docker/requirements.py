@@ -1,26 +1,18 @@
-"""Print what an image needs: python requirements.py [EXTRA]... beside pyproject.toml."""  # noqa: INP001 - a script
+"""Print what an image needs: python requirements.py [EXTRA]... beside pyproject.toml."""
 
 import sys
 import tomllib
 from pathlib import Path
-from typing import Final
-
-REDIS: Final = "celery[redis]"
-"""pyproject.toml leaves open which broker it will be; in containers it is Redis."""
 
 
 def requirements(project: Path, extras: list[str]) -> list[str]:
-    """What a project needs, with these extras and Redis as the broker.
+    """What a project needs, with these extras.
 
     Raises:
         KeyError: There is no such extra.
     """
     asked = tomllib.loads(project.read_text(encoding="utf-8"))["project"]
-    groups = [
-        [REDIS],
-        asked["dependencies"],
-        *(asked["optional-dependencies"][name] for name in extras),
-    ]
+    groups = [asked["dependencies"], *(asked["optional-dependencies"][name] for name in extras)]
     return sorted({line for group in groups for line in group})
 
 
