@@ -29,7 +29,10 @@ def listen(host: str, port: int) -> socket.socket:
         family, *_, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        return socket.create_server((host, address[1]), family=family, backlog=2048)
+        listening = socket.create_server((host, address[1]), family=family, backlog=2048)
+        # Inherited by every connection; asyncio does not see that these are TCP's. Without it, what
+        # is sent in two pieces waits 40 ms for the first one's acknowledgement.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise ListenError(
@@ -39,6 +42,7 @@ def listen(host: str, port: int) -> socket.socket:
         raise ListenError(
             f"expected an address to listen on, got {host}:{port}: {reason}"
         ) from None
+    return listening
 
 
 def address_of(listening: socket.socket) -> str:

@@ -230,5 +230,9 @@ def _set_up_sqlite(
 
 def _begin_sqlite(connection: Connection) -> None:
     """Begin as this connection's purpose needs it."""
-    for statement in connection.get_execution_options().get("sqlite_begin", ("BEGIN",)):
-        connection.exec_driver_sql(statement)
+    *pragmas, begin = connection.get_execution_options().get("sqlite_begin", ("BEGIN",))
+    for pragma in pragmas:  # straight to the driver: they wait for nobody and cannot fail
+        cursor = connection.connection.cursor()
+        cursor.execute(pragma)
+        cursor.close()
+    connection.exec_driver_sql(begin)

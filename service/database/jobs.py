@@ -6,9 +6,10 @@ What workers do to a job is in leases.py, what the sweeper does in sweeping.py.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -16,6 +17,13 @@ from service.database.changes import changed
 from service.database.pages import Cursor, Page, read_page
 from service.database.tables import Artifact, Job, JobStage, JobState, Video
 from service.errors import VideoNotFoundError
+
+# The question that is asked most: put together once.
+_JOB_OF_TENANT: Final = (
+    select(Job)
+    .where(Job.id == bindparam("job_id"), Job.tenant_id == bindparam("tenant_id"))
+    .execution_options(populate_existing=True)
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +86,8 @@ def add_job(session: Session, job: Job) -> tuple[Job, bool]:
 
 def find_job(session: Session, tenant_id: UUID, job_id: UUID) -> Job | None:
     """A job of this tenant, as it is now."""
-    query = select(Job).where(Job.id == job_id, Job.tenant_id == tenant_id)
-    return session.scalars(query, execution_options={"populate_existing": True}).one_or_none()
+    values = {"job_id": job_id, "tenant_id": tenant_id}
+    return session.scalars(_JOB_OF_TENANT, values).one_or_none()
 
 
 def known_jobs(session: Session, job_ids: Sequence[UUID]) -> set[UUID]:

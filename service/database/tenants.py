@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import bindparam, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -14,6 +14,9 @@ from service.database.tables import ApiKey, Tenant
 
 LAST_USE_EVERY: Final = timedelta(minutes=1)
 """A key's last use is written at most this often: reading must not cost a write."""
+
+# Every request asks this: put together once.
+_KEY_BY_PREFIX: Final = select(ApiKey).where(ApiKey.prefix == bindparam("prefix"))
 
 
 def add_tenant(session: Session, *, name: str, now: datetime) -> Tenant:
@@ -53,7 +56,7 @@ def add_key(session: Session, key: ApiKey) -> None:
 
 def find_key(session: Session, *, prefix: str) -> ApiKey | None:
     """The key with this open part, revoked or not; the rules compare the secret."""
-    return session.scalars(select(ApiKey).where(ApiKey.prefix == prefix)).one_or_none()
+    return session.scalars(_KEY_BY_PREFIX, {"prefix": prefix}).one_or_none()
 
 
 def list_keys(session: Session, tenant_id: UUID | None = None) -> Sequence[ApiKey]:

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -27,6 +28,13 @@ def test_a_free_port_is_found_and_then_taken() -> None:
         assert address == f"http://127.0.0.1:{port}"
         with pytest.raises(ListenError, match=f"got {port}"):
             listen("127.0.0.1", port)
+
+
+def test_no_answer_waits_for_an_acknowledgement() -> None:
+    with listen("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_all_addresses_are_reached_by_this_machines() -> None:
