@@ -23,14 +23,15 @@ class NetworkPart(_Part):
 
     Attributes:
         size: As in `aggpose-t`; `same` for that of the checkpoint that it starts from.
-        fusion: How levels are merged; `none` for a plain Mix Transformer; `same` likewise.
+        fusion: How levels are merged (decision 9); `none` for a plain Mix Transformer; `same`
+            likewise.
         start: `random`; `mit`, ImageNet's Mix Transformer into every level; `plain`, a trained
             Mix Transformer of fusion `none` into every level; `checkpoint`, one of the same shape.
             All but `random` need a file (`--from`).
     """
 
     size: str
-    fusion: Fusion | Literal["same"] = "released"
+    fusion: Fusion | Literal["same"] = "paper"
     start: Literal["random", "mit", "plain", "checkpoint"] = "random"
 
     @model_validator(mode="after")
