@@ -178,6 +178,9 @@ def main() -> None:
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--threads", type=int, default=0)
     given = parser.parse_args()
+    least = 5 * (SETTINGS.window + 2) // 2 + 1  # below, the infant is gone before it was chosen
+    if given.frames < least:
+        raise SystemExit(f"expected at least {least} frames, got {given.frames}")
     options = EngineOptions(precision=given.precision, threads=given.threads)
     models = Models(
         PoseEstimator.open(given.model, options),
