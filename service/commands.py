@@ -15,9 +15,11 @@ import click
 import migrations
 from service import keys
 from service.audit import note_key
+from service.blobs import open_store
 from service.database import tenants
 from service.database.engine import Database, current_time
 from service.log_lines import configure_logging
+from service.orphans import find_orphans
 from service.running import System
 from service.serving import address_of, listen, serve_by_many
 from service.serving import serve as serve_here
@@ -159,6 +161,29 @@ def show_database() -> None:
     """Say of which version the tables are, and which one this program needs."""
     found = migrations.current(Settings.read().database_url.get_secret_value())
     click.echo(f"tables: {found or 'none'}; this program: {migrations.head()}")
+
+
+@click.command("orphans")
+@click.option("--remove", is_flag=True, help="Remove them, for good.")
+def orphans(*, remove: bool) -> None:
+    """List blobs that no row names: what a machine left that died in the middle of an upload.
+
+    To a database that came back from a backup, all that was uploaded since looks like that, and so
+    it does to the copy of a database: look before you use --remove.
+    """
+    settings = Settings.read()
+    store = open_store(settings.blob_url, s3=settings.s3_access())
+    count = 0
+    try:
+        with _database() as database:
+            for place in find_orphans(database, store):
+                if remove:
+                    store.delete_prefix(place)
+                click.echo(f"{place}: {'removed' if remove else 'in no row'}")
+                count += 1
+    finally:
+        store.close()
+    click.echo(f"{count} {'removed' if remove else 'found'}")
 
 
 @contextmanager

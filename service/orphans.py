@@ -1,9 +1,9 @@
 """Blobs that no row names, because a process died between storing the one and the other.
 
-Removing is for good, so it is careful: the identifier in a blob's key says when it was begun, and
-nothing is touched that is younger than any upload lasts, older than the database itself (whoever
-points a new database at a store in use must not lose what is there), or under a key that this
-service did not make.
+They are found, and removed only where a person says so: to a database that came back from a backup,
+or to the copy of one, everything that was uploaded since looks the same. Nothing counts that was
+begun within a day, that is older than the database itself (a new database at a store in use), or
+that lies under a key that this service did not make.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -30,15 +30,15 @@ _OWNERS: Final[dict[str, Callable[[Session, Sequence[UUID]], set[UUID]]]] = {
 _AT_ONCE: Final = 500
 
 
-def remove_orphans(
+def find_orphans(
     database: Database, store: BlobStore, *, grace_s: float = LEFTOVER_S
-) -> tuple[UUID, ...]:
-    """Remove the blobs of videos and jobs that have no row; gives whose they were.
+) -> Iterator[str]:
+    """The places of blobs whose video or job has no row, as in `videos/0197...`, in order.
 
     Args:
         database: Where rows are.
         store: Where blobs are.
-        grace_s: What was begun later than so many seconds ago is left: its row may still come.
+        grace_s: What was begun later than so many seconds ago is left out: its row may still come.
 
     Raises:
         DatabaseUnavailableError: The database does not answer.
@@ -48,27 +48,30 @@ def remove_orphans(
         until = current_time(session) - timedelta(seconds=grace_s)
         since = first_tenant_made_at(session)
     if since is None:
-        return ()
-    removed: list[UUID] = []
+        return
     for folder, known in _OWNERS.items():
         owners = _owners(store, folder, since, until)
         while batch := list(islice(owners, _AT_ONCE)):
             with database.read() as session:
                 there = known(session, batch)
-            for owner in (one for one in batch if one not in there):
-                store.delete_prefix(f"{folder}/{owner}")
-                removed.append(owner)
-    return tuple(removed)
+            yield from (f"{folder}/{owner}" for owner in batch if owner not in there)
 
 
 def _owners(store: BlobStore, folder: str, since: datetime, until: datetime) -> Iterator[UUID]:
     """Whose blobs lie under a folder of keys and were begun in this time, each once."""
-    last = None
+    last = ""
     for key in store.keys(folder):  # in order, so that an owner's lie side by side
-        try:
-            owner = UUID(key.split("/")[1])
-        except ValueError:
-            continue
-        if owner != last and owner.version == 7 and since <= made_at(owner) < until:
+        name = key.split("/")[1]
+        if name != last and (owner := _ours(name)) is not None and since <= made_at(owner) < until:
             yield owner
-        last = owner
+        last = name
+
+
+def _ours(name: str) -> UUID | None:
+    """The identifier that a name is, if this service made it."""
+    try:
+        owner = UUID(name)
+        made_at(owner)
+    except (ValueError, OverflowError):  # no identifier, or of a year that there is not
+        return None
+    return owner if str(owner) == name and owner.version == 7 else None

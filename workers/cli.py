@@ -59,6 +59,7 @@ DATABASE_COMMANDS = {
     "upgrade": ("service.commands:upgrade_database", "Make the tables, or bring them up to date."),
     "downgrade": ("service.commands:downgrade_database", "Go back to an older version."),
     "current": ("service.commands:show_database", "Say of which version the tables are."),
+    "orphans": ("service.commands:orphans", "List blobs that no row names; remove them."),
 }
 
 DATA_COMMANDS = {

@@ -12,7 +12,6 @@ from service.database.engine import Database, current_time
 from service.database.sweeping import Message, Swept, sweep
 from service.database.workers import forget_workers
 from service.errors import BlobError, DatabaseUnavailableError, QueueUnavailableError
-from service.orphans import remove_orphans
 from service.queue import JobQueue
 from service.settings import Settings
 from workers.leases import lease_terms
@@ -20,7 +19,6 @@ from workers.scratch import sweep_scratch
 
 _LOG: Final = logging.getLogger("aggpose.sweeper")
 _TIDY_EVERY_S: Final = 600.0
-_ORPHANS_EVERY_S: Final = 6 * 3600.0
 """All keys of the store are listed for that, which takes a while in a large one."""
 _FORGET_AFTER: Final = timedelta(hours=1)
 
@@ -41,7 +39,7 @@ class Sweeper:
         self._store = open_store(settings.blob_url, s3=settings.s3_access())
         self._queue, self._scratch = JobQueue(settings), scratch
         self._unsent: dict[Message, None] = {}
-        self._tidied, self._orphans_looked_for = -_TIDY_EVERY_S, -_ORPHANS_EVERY_S
+        self._tidied = -_TIDY_EVERY_S
 
     def run(self, stops: threading.Event) -> None:
         """Sweep until it is told to stop; what is away is tried again in the next round."""
@@ -80,10 +78,6 @@ class Sweeper:
                 forget_workers(session, seen_before=current_time(session) - _FORGET_AFTER)
             parts = self._store.sweep()
             folders = sweep_scratch(self._scratch)
-            if self._tidied - self._orphans_looked_for >= _ORPHANS_EVERY_S:
-                for owner in remove_orphans(self._database, self._store):
-                    _LOG.warning("removed the blobs of %s, which no row names", owner)
-                self._orphans_looked_for = self._tidied
         except (DatabaseUnavailableError, BlobError, OSError) as error:
             _LOG.warning("not everything could be tidied up: %s", error)
         else:

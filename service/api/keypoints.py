@@ -93,6 +93,9 @@ def _keypoints(  # noqa: PLR0913, PLR0917 - whose, what and how much
         content = found.within(span).written(service.database, form)
     elif span.is_all:
         return download(request, service.store, found, name=name)
+    elif request.method == "HEAD":
+        service.store.size(found.blob_key)  # so that a missing one is missed here too
+        content = iter(())
     else:
         content = cut(service.store.open(found.blob_key), form, span)
     return stream(request, content, media_type=_MEDIA_TYPES[form], name=name)

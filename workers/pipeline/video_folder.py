@@ -29,6 +29,8 @@ from workers.pipeline.timing import StageClock
 PREVIEW: Final = "preview.mp4"
 STILLS: Final = "stills"
 _DONE: Final = ".done"
+_RULES: Final = 2
+"""Counted up when the same video gives other results: what older rules began is begun anew."""
 _JOURNAL: Final = ".journal-"
 
 
@@ -150,6 +152,7 @@ class VideoFolder:
             content = hashlib.file_digest(file, "sha256").hexdigest()
         request, made_by = self._request, self._made_by
         facts = {
+            "rules": _RULES,
             "video": content,
             "pose": asdict(made_by.pose_model),
             "detector": asdict(made_by.detector),
@@ -249,7 +252,10 @@ def _read_done(folder: Path, digest: str) -> Outcome | None:
         return None
     if content.pop("digest", None) != digest:
         return None
-    return Outcome(**content, was_done=True)
+    try:
+        return Outcome(**content, was_done=True)
+    except TypeError:  # of another version of this program: it is done again
+        return None
 
 
 def _write_done(folder: Path, digest: str, outcome: Outcome) -> None:

@@ -1,4 +1,4 @@
-"""Blobs that no row names are found and removed, in a folder and in S3, and no others."""
+"""Blobs that no row names are found, in a folder and in S3, and no others."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -7,15 +7,17 @@ from uuid import UUID, uuid4
 
 import boto3
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import update
 
 from service.blobs import BlobStore, S3Access, open_store
+from service.commands import orphans
 from service.database.engine import Database
 from service.database.ids import new_id
 from service.database.jobs import add_job
 from service.database.tables import Tenant
 from service.database.videos import add_video
-from service.orphans import remove_orphans
+from service.orphans import find_orphans
 from service.videos import source_key
 from tests.s3_server import s3_server
 from tests.service_rows import make_tenant, new_job, new_video
@@ -70,7 +72,7 @@ def tenant(database: Database) -> Tenant:
     return tenant
 
 
-def test_what_no_row_names_is_removed_after_a_day(
+def test_what_no_row_names_is_found_after_a_day(
     database: Database, store: BlobStore, tenant: Tenant
 ) -> None:
     video, job, lost_video, lost_job = begun(3), begun(3), begun(2), begun(2)
@@ -85,19 +87,24 @@ def test_what_no_row_names_is_removed_after_a_day(
         put(store, source_key(begun(11))),  # older than the database: another's
         put(store, f"videos/{uuid4()}/source"),  # not one of ours
         put(store, "videos/0197/source"),
+        put(store, f"videos/{begun(2).hex}/source"),  # likewise: not as we write it
+        put(store, "videos/ffffffff-ffff-7fff-8fff-ffffffffffff/source"),  # of no year there is
         put(store, f"another/{begun(2)}/source"),
     ]
     put(store, source_key(lost_video))
     for name in ("preview.mp4", "quality.png"):
         put(store, f"jobs/{lost_job}/{uuid4().hex}/{name}")
-    assert remove_orphans(database, store) == (lost_video, lost_job)
+    found = list(find_orphans(database, store))
+    assert found == [f"videos/{lost_video}", f"jobs/{lost_job}"]
+    for place in found:
+        store.delete_prefix(place)
     assert sorted(store.keys()) == sorted(kept)
-    assert remove_orphans(database, store) == ()
+    assert list(find_orphans(database, store)) == []
 
 
 def test_a_database_without_tenants_has_lost_nothing(database: Database, store: BlobStore) -> None:
     key = put(store, source_key(begun(2)))
-    assert remove_orphans(database, store) == ()
+    assert list(find_orphans(database, store)) == []
     assert list(store.keys()) == [key]
 
 
@@ -110,5 +117,24 @@ def test_many_are_looked_up_in_batches(
         add_video(session, new_video(tenant.id, id=videos[3]))
     for video in videos:
         put(store, source_key(video))
-    assert set(remove_orphans(database, store, grace_s=DAY_S)) == {*videos} - {videos[3]}
-    assert list(store.keys()) == [source_key(videos[3])]
+    lost = {f"videos/{video}" for video in videos} - {f"videos/{videos[3]}"}
+    assert set(find_orphans(database, store, grace_s=DAY_S)) == lost
+
+
+def test_the_command_removes_only_where_it_is_told_to(
+    database_url: str, tenant: Tenant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert tenant.name
+    url = (tmp_path / "blobs").as_uri()
+    store = open_store(url)
+    lost = begun(2)
+    key = put(store, source_key(lost))
+    monkeypatch.setenv("AGGPOSE_DATABASE_URL", database_url)
+    monkeypatch.setenv("AGGPOSE_BLOB_URL", url)
+    monkeypatch.setenv("AGGPOSE_DATA_DIR", str(tmp_path))
+    looked = CliRunner().invoke(orphans, [], catch_exceptions=False)
+    assert looked.output == f"videos/{lost}: in no row\n1 found\n"
+    assert list(store.keys()) == [key]
+    removed = CliRunner().invoke(orphans, ["--remove"], catch_exceptions=False)
+    assert removed.output == f"videos/{lost}: removed\n1 removed\n"
+    assert list(store.keys()) == []

@@ -13,12 +13,14 @@ from model.spec.sequence import Rows
 
 SAME_PLACE: Final = 0.25
 """From this IoU on, the boxes before and after a gap are of one place."""
+HOLE_S: Final = 1.0
+"""Frames so far apart in time have a gap between them, though none is missing: a pause."""
 
 
 def taken_up_elsewhere(rows: Rows) -> NDArray[np.int64]:
     """The first frames, int64 (E,), behind gaps in which the infant changed its place."""
     seen = np.flatnonzero(np.isfinite(rows.box_xyxy).all(axis=1))
-    behind_gap = np.flatnonzero(np.diff(seen) > 1)
+    behind_gap = np.flatnonzero((np.diff(seen) > 1) | (np.diff(rows.time_s[seen]) >= HOLE_S))
     before, after = seen[behind_gap], seen[behind_gap + 1]
     overlap = _iou(rows.box_xyxy[before], rows.box_xyxy[after])
     return np.asarray(rows.frame_index[after[overlap < SAME_PLACE]])

@@ -1,5 +1,7 @@
 """Who is found again elsewhere is marked; who comes back, moves, or is new is not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -27,6 +29,14 @@ def test_another_place_behind_a_gap(gap: int) -> None:
         10 + gap,
         20 + 2 * gap,
     ]
+
+
+def test_another_place_behind_a_pause_of_the_recording() -> None:
+    boxes = np.array([HERE, THERE]).repeat([10, 10], axis=0)
+    rows = rows_of(np.full((20, 21, 2), 120.0), boxes_xyxy=boxes)
+    paused = replace(rows, time_s=rows.time_s + np.where(np.arange(20) < 10, 0.0, 10.0))
+    assert taken_up_elsewhere(paused).tolist() == [10]
+    assert taken_up_elsewhere(rows).tolist() == []
 
 
 def test_the_same_place_and_no_gap() -> None:
