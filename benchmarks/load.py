@@ -7,8 +7,8 @@ The same clients send the same bytes to a bare Starlette route that parses, hash
 the service, and to the service once more while others ask for a job's status a hundred times a
 second. Then each client polls its job and downloads another's keypoints. Clients are threads of
 this process that send through plain sockets, so that they take little from the server beside them.
-At the end one job's frames are streamed as CSV out of the database. FOLDER is where files are written;
-in a memory file system (/dev/shm) the disk plays no part.
+At the end one job's frames are streamed as CSV out of the database. FOLDER is where files are
+written; in a memory file system (/dev/shm) the disk plays no part.
 """
 
 import argparse
