@@ -99,22 +99,28 @@ def test_any_bytes_have_an_answer(start: str, which: int, rest: bytes) -> None:
 
 
 class _Faulty:
-    """A container that gives packets and faults, as told."""
+    """A container that gives so many packets and then a fault, turn by turn.
+
+    In the end, or where a turn is negative (its packets, without the sign), it ends well.
+    """
 
     def __init__(self, *turns: int) -> None:
         self.turns = list(turns)
 
     def demux(self, _: VideoStream) -> Iterator["av.Packet[Stream]"]:
         if self.turns:
-            for _number in range(self.turns.pop(0)):
+            turn = self.turns.pop(0)
+            for _number in range(abs(turn)):
                 yield av.Packet(b"content")
-            raise av.InvalidDataError(1, "made up")
+            if turn >= 0:
+                raise av.InvalidDataError(1, "made up")
 
 
 @pytest.mark.parametrize(
     ("turns", "count", "faults"),
     [
         ((), 0, False),
+        ((3, 0, -2), 5, False),  # faults in the middle alone
         ((3, 0, 2), 5, True),  # the end lies behind a fault
         ((3, *[0] * 63, 2), 3, True),  # given up
         ((3, *[0] * 200), 3, True),
