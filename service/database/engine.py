@@ -4,6 +4,8 @@ Only the edge opens sessions, and a write session commits at its end: nothing el
 """
 
 import json
+import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,7 +16,7 @@ from typing import Any, Final
 
 import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select, text
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import (
     ArgumentError,
     DataError,
@@ -27,6 +29,8 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from service.errors import ConstraintError, DatabaseUnavailableError, DatabaseUrlError
+
+_WAL_PAUSE_S: Final = 0.02
 
 # What a connection of each kind says when its transaction begins. On SQLite a writer takes the lock
 # at once: a transaction that reads first and writes later could not get it without starting over.
@@ -218,14 +222,28 @@ def _set_up_sqlite(
     """Settings that SQLite keeps for each connection; transactions are begun by us alone."""
     connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in (
-        f"busy_timeout={round(patience_s * 1000)}",
-        "journal_mode=WAL",
-        "synchronous=NORMAL",
-        "foreign_keys=ON",
-    ):
+    cursor.execute(f"PRAGMA busy_timeout={round(patience_s * 1000)}")
+    _switch_to_wal(cursor, until_s=time.monotonic() + patience_s)
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _switch_to_wal(cursor: DBAPICursor, *, until_s: float) -> None:
+    """Let readers and a writer work at once; a new file's first users take turns in asking for it.
+
+    Only one of them can switch it, and SQLite's own timeout does not hold for the others.
+    """
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not busy or time.monotonic() > until_s:
+                raise
+            time.sleep(_WAL_PAUSE_S)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:

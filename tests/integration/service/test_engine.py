@@ -1,16 +1,17 @@
 """Sessions: what is read cannot change, what is written is whole, and what fails has its name."""
 
 import time
+from pathlib import Path
 from threading import Event, Thread
 
 import pytest
 from sqlalchemy import insert, select, text, update
 
-from service.database.engine import Database, current_time
+from service.database.engine import WRITING, Database, current_time, open_engine
 from service.database.tables import Job, Tenant
 from service.database.tenants import find_tenant
 from service.errors import ConstraintError, DatabaseUnavailableError
-from tests.service_rows import NOW, make_job, make_tenant
+from tests.service_rows import NOW, at_once, make_job, make_tenant
 
 
 def test_a_read_session_cannot_write(database: Database) -> None:
@@ -183,3 +184,16 @@ def test_sqlite_is_set_up(database: Database) -> None:
     assert pragmas == {
         "journal_mode": "wal", "foreign_keys": 1, "synchronous": 1, "busy_timeout": 10000,
     }  # fmt: skip
+
+
+def test_a_new_file_has_many_first_users_at_once(tmp_path: Path) -> None:
+    for number in range(40):
+        url = f"sqlite:///{tmp_path / f'{number}.sqlite'}"
+
+        def use(_: int, url: str = url) -> None:
+            engine = open_engine(url, patience_s=20)
+            with engine.execution_options(**WRITING).begin() as connection:
+                connection.execute(text("CREATE TABLE IF NOT EXISTS once (id INTEGER)"))
+            engine.dispose()
+
+        at_once(use, 4)
