@@ -13,7 +13,7 @@ Run: python -m benchmarks.following FILM... --model POSE --detector DETECTOR [--
 
 import argparse
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -49,20 +49,24 @@ class Film:
     boxes_xyxy: NDArray[np.float32]
 
     @classmethod
+    def truth_of(cls, path: Path, frames: int | None = None) -> "Film":
+        """Read the truth alone."""
+        truth = json.loads(path.with_suffix(".json").read_bytes())["frames"][:frames]
+        labels = LabelledKeypoints(
+            np.array([row["keypoints_xy"] for row in truth], np.float32),
+            np.array([row["visibility"] for row in truth], np.uint8),
+        )
+        return cls(path, [], labels, np.array([row["infant_xyxy"] for row in truth], np.float32))
+
+    @classmethod
     def read(cls, path: Path, frames: int) -> "Film":
         """Decode and read."""
-        truth = json.loads(path.with_suffix(".json").read_bytes())["frames"][:frames]
         with open_video(path, window=SETTINGS.window) as source:
             pictures = []
             for window in islice(source, -(-frames // SETTINGS.window)):
                 pictures += [one.picture.rgb() for one in window.frames if one.picture is not None]
                 window.release()
-        labels = LabelledKeypoints(
-            np.array([row["keypoints_xy"] for row in truth], np.float32),
-            np.array([row["visibility"] for row in truth], np.uint8),
-        )
-        boxes = np.array([row["infant_xyxy"] for row in truth], np.float32)
-        return cls(path, pictures[:frames], labels, boxes)
+        return replace(cls.truth_of(path, frames), pictures=pictures[:frames])
 
     def pck(self, keypoints_xy: NDArray[np.floating]) -> float:
         """PCK@0.2 of visible keypoints in percent; what is missing is wrong."""

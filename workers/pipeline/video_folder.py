@@ -30,7 +30,9 @@ PREVIEW: Final = "preview.mp4"
 STILLS: Final = "stills"
 _DONE: Final = ".done"
 _RULES: Final = 2
-"""Counted up when the same video gives other results: what older rules began is begun anew."""
+"""Counted up when the same video gives other results, or `Outcome` other facts: what older rules
+left is made anew.
+"""
 _JOURNAL: Final = ".journal-"
 
 
@@ -252,10 +254,7 @@ def _read_done(folder: Path, digest: str) -> Outcome | None:
         return None
     if content.pop("digest", None) != digest:
         return None
-    try:
-        return Outcome(**content, was_done=True)
-    except TypeError:  # of another version of this program: it is done again
-        return None
+    return Outcome(**content, was_done=True)
 
 
 def _write_done(folder: Path, digest: str, outcome: Outcome) -> None:
