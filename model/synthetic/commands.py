@@ -8,6 +8,7 @@ import click
 from model.spec.errors import SyntheticError
 from model.synthetic import dataset, film, sheet, stats
 from model.synthetic.closeups import make_closeups
+from model.synthetic.sample import EMPTY_SHARE
 
 _OUT_FOLDER = click.Path(file_okay=False, path_type=Path)
 _OUT_FILE = click.Path(dir_okay=False, path_type=Path)
@@ -37,13 +38,19 @@ def app() -> None:
 @click.option("--out", type=_OUT_FOLDER, required=True, help="Folder; a second call continues.")
 @click.option("--workers", type=int, default=1, show_default=True, help="Processes.")
 @click.option("--size", default="640x480", show_default=True, help="Of the 4:3 pictures, px.")
-def images(count: int, seed: int, split: str, out: Path, workers: int, size: str) -> None:
+@click.option(
+    "--empty-share", type=float, default=EMPTY_SHARE, show_default=True,
+    help="How many show no infant; 1 for the detector's --empty.",
+)  # fmt: skip
+def images(
+    count: int, seed: int, split: str, out: Path, workers: int, size: str, empty_share: float
+) -> None:
     """Make labelled pictures: COCO keypoints, boxes of infants and heads.
 
     Shapes vary (4:3, 16:9, upright); all have the longer side of --size. The same split, seed and
     number give the same picture, whatever the number of processes.
     """
-    settings = dataset.Settings(split, seed, parse_size(size))
+    settings = dataset.Settings(split, seed, parse_size(size), empty_share)
     made = dataset.write_dataset(out, settings, count=count, workers=workers)
     click.echo(
         f"{made} pictures made; {out / dataset.ANNOTATIONS} lists {len(dataset.read_rows(out))}."

@@ -24,7 +24,7 @@ from model.spec.errors import DatasetError, OutputError, SyntheticError
 from model.spec.progress import Progress
 from model.synthetic.coco import annotations_of, dataset
 from model.synthetic.files import make_folder, reason, write_aside, write_json
-from model.synthetic.sample import Size, check_size, make_sample
+from model.synthetic.sample import EMPTY_SHARE, Size, check_size, make_sample
 from model.synthetic.seeds import PICTURES_PER_SUBJECT, PictureSeed
 
 RECIPE = 1
@@ -44,12 +44,14 @@ class Settings:
         split: train, val or test.
         seed: The data set's seed.
         size_wh: Of its 4:3 pictures.
+        empty_share: Of its pictures, how many show no infant, 0 to 1.
         recipe: RECIPE at the time.
     """
 
     split: str
     seed: int
     size_wh: Size
+    empty_share: float = EMPTY_SHARE
     recipe: int = RECIPE
 
     def __post_init__(self) -> None:
@@ -58,6 +60,8 @@ class Settings:
             raise SyntheticError(
                 f"expected a split of {', '.join(SPLITS_OF_DATA)}, got {self.split!r}"
             )
+        if not 0 <= self.empty_share <= 1:
+            raise SyntheticError(f"expected an empty share of 0 to 1, got {self.empty_share}")
         PictureSeed(self.split, self.seed, 0)
 
 
@@ -121,7 +125,10 @@ def _claim(out: Path, settings: Settings) -> None:
 
 def _words(settings: Settings) -> str:
     width, height = settings.size_wh
-    return f"{settings.split}, seed {settings.seed}, {width}x{height}, recipe {settings.recipe}"
+    return (
+        f"{settings.split}, seed {settings.seed}, {width}x{height}, "
+        f"{settings.empty_share:g} of it empty, recipe {settings.recipe}"
+    )
 
 
 def read_settings(out: Path) -> Settings:
@@ -133,7 +140,8 @@ def read_settings(out: Path) -> Settings:
     try:
         value = json.loads((out / SETTINGS).read_text(encoding="utf-8"))
         width, height = value["size_wh"]
-        return Settings(value["split"], value["seed"], (width, height), value["recipe"])
+        share = value.get("empty_share", EMPTY_SHARE)
+        return Settings(value["split"], value["seed"], (width, height), share, value["recipe"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DatasetError(f"expected {SETTINGS} of a data set in {out}, got: {error}") from error
 
@@ -252,7 +260,8 @@ def make_group(job: Job) -> list[Row]:
     out, settings, numbers = job
     rows = []
     for index in numbers:
-        sample = make_sample(PictureSeed(settings.split, settings.seed, index), settings.size_wh)
+        which = PictureSeed(settings.split, settings.seed, index)
+        sample = make_sample(which, settings.size_wh, settings.empty_share)
         name = f"{IMAGES}/{index:08d}.jpg"
         write_aside(out / name, sample.jpeg)
         rows.append(

@@ -32,7 +32,7 @@ from model.synthetic.subject import Posed, Subject, lay_down, sample_subject
 Size = tuple[int, int]
 
 EMPTY_SHARE = 0.05
-"""Pictures without an infant."""
+"""Pictures without an infant, unless asked for otherwise."""
 MIN_SIDE_PX, MAX_SIDE_PX = 64, 2048
 SHAPES = {"landscape": 0.55, "wide": 0.13, "portrait": 0.22, "tall": 0.10}
 """4:3 or whatever was asked for; 16:9; and both upright."""
@@ -111,14 +111,14 @@ def _cast(split: str, seed: int, group: int) -> tuple[Subject, Ground]:
     return sample_subject(rng), sample_ground(rng)
 
 
-def is_empty(which: PictureSeed) -> bool:
-    """Whether a picture shows no infant."""
-    return bool(which.picture_rng().random() < EMPTY_SHARE)
+def is_empty(which: PictureSeed, share: float = EMPTY_SHARE) -> bool:
+    """Whether a picture shows no infant, where this share of them does not."""
+    return bool(which.picture_rng().random() < share)
 
 
 @one_thread()
 def compose(
-    which: PictureSeed, size_wh: Size
+    which: PictureSeed, size_wh: Size, empty_share: float = EMPTY_SHARE
 ) -> tuple[Moment, dict[str, Any], np.random.Generator]:
     """Draw a picture up to the sensor.
 
@@ -127,7 +127,7 @@ def compose(
     """
     subject, ground = _cast(which.split, which.seed, which.index // PICTURES_PER_SUBJECT)
     rng = which.picture_rng()
-    empty = bool(rng.random() < EMPTY_SHARE)
+    empty = bool(rng.random() < empty_share)
     shape, size = shape_of(rng, check_size(size_wh))
     posture = subject.poser.sample(rng)
     posed = lay_down(subject, posture)
@@ -177,17 +177,20 @@ def _orientation_deg(posed: Posed, camera: Camera) -> float:
 
 
 @one_thread()
-def make_sample(which: PictureSeed, size_wh: Size = (640, 480)) -> Sample:
+def make_sample(
+    which: PictureSeed, size_wh: Size = (640, 480), empty_share: float = EMPTY_SHARE
+) -> Sample:
     """Make one labelled picture.
 
     Args:
         which: Which picture.
         size_wh: Its size where it is 4:3; other shapes keep the longer side.
+        empty_share: Of the pictures that could be drawn, how many show no infant, 0 to 1.
 
     Raises:
         SyntheticError: A size that cannot be drawn.
     """
-    moment, about, rng = compose(which, size_wh)
+    moment, about, rng = compose(which, size_wh, empty_share)
     light = moment.rendered.light
     sensor = sample_sensor(rng, moment.scene.light.kind)
     moving = moment.subject is not None and rng.random() < 0.3

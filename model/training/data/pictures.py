@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from model.spec.errors import DatasetError
 from model.training.data.folder import Picture
 
+PICTURE_ENDINGS = (".jpg", ".jpeg", ".png")
+
 
 def read_rgb(picture: Picture, *, halved: bool = False) -> NDArray[np.uint8]:
     """The pixels of a picture, uint8 (H, W, 3) RGB.
@@ -40,6 +42,23 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise DatasetError(f"{path.name}: cannot be read: {error.strerror or error}") from error
+
+
+def find_pictures(folder: Path) -> list[Path]:
+    """All pictures in a folder and in the folders inside it, by path.
+
+    Raises:
+        DatasetError: There is none, or one of them cannot be decoded.
+    """
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_ENDINGS)
+    if not found:
+        endings = ", ".join(PICTURE_ENDINGS)
+        raise DatasetError(f"{folder}: expected pictures ({endings}), got none")
+    for path in found:
+        data = read_bytes(path)
+        if _cut_short(data) or _decode(data, cv2.IMREAD_REDUCED_GRAYSCALE_8) is None:
+            raise DatasetError(f"{path}: expected a whole picture, got one that cannot be decoded")
+    return found
 
 
 def decode_picture(data: bytes, picture: Picture, *, halved: bool = False) -> NDArray[np.uint8]:

@@ -17,7 +17,7 @@ from model.spec.errors import ConfigurationError, OutputError
 from model.spec.files import written_aside
 from model.spec.manifest import Manifest
 from model.spec.progress import Progress
-from model.training.data.folder import read_folder
+from model.training.data.folder import LabelledFolder, read_folder
 from model.training.detector import evaluation
 from model.training.detector.checkpoint import DetectorCheckpoint, load_detector, save_detector
 from model.training.detector.offline import prepare_ultralytics, require_ultralytics
@@ -48,6 +48,10 @@ Value = TypeVar("Value", int, str)
     "--val", type=click.Path(path_type=Path), help="Data set to choose the best epoch by."
 )
 @click.option(
+    "--empty", type=click.Path(file_okay=False, exists=True, path_type=Path), multiple=True,
+    help="Folder of pictures that show nobody, to learn from too; may be repeated.",
+)  # fmt: skip
+@click.option(
     "--from", "start", type=ModelPath(),
     help="A detector.pt to go on from, with its size of network and of input.",
 )  # fmt: skip
@@ -74,21 +78,22 @@ Value = TypeVar("Value", int, str)
 @click.option("--model-version", default="0.1.0", show_default=True, help="Version of the model.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out as it was planned.")
 def train(
-    data: Path | None, val: Path | None, start: Path | None, out: Path, imgsz: int | None,
-    minutes: float | None, epochs: int | None, size: str | None, batch: int | None,
-    learning_rate: float | None, seed: int | None, device: str, workers: int, model_version: str,
-    *, resume: bool,
+    data: Path | None, val: Path | None, empty: tuple[Path, ...], start: Path | None, out: Path,
+    imgsz: int | None, minutes: float | None, epochs: int | None, size: str | None,
+    batch: int | None, learning_rate: float | None, seed: int | None, device: str, workers: int,
+    model_version: str, *, resume: bool,
 ) -> None:  # fmt: skip
     """Train a detector of infants and heads, and export it.
 
     DATA and VAL are folders of COCO keypoints with boxes of heads, as `aggpose synth images` makes.
+    Pictures of empty cots in --empty folders, without labels, teach it to see nobody there.
     Nothing is downloaded and nothing is written beside the pictures. A run that was stopped goes on
     behind its last finished epoch with --resume. It ends with OUT/detector.onnx.
     """
     chosen = {
         "data": data, "val": val, "from": start, "imgsz": imgsz, "minutes": minutes,
         "epochs": epochs, "size": size, "batch": batch, "learning-rate": learning_rate,
-        "seed": seed,
+        "seed": seed, "empty": [str(folder.resolve()) for folder in empty] or None,
     }  # fmt: skip
     given = [f"--{name}" for name, value in chosen.items() if value is not None]
     if resume and given:
@@ -106,10 +111,10 @@ def train(
     from model.training.detector import trainer  # noqa: PLC0415
     from model.training.detector.export import DetectorExport, export_detector  # noqa: PLC0415
 
-    train_data, val_data = lay_out_data(out, settings)
+    laid_out = lay_out_data(out, settings)
     click.echo(
-        f"to learn from: {len(train_data.pictures)} pictures, {len(train_data.instances)} infants; "
-        f"to choose by: {len(val_data.pictures)} and {len(val_data.instances)}"
+        f"to learn from: {_count(laid_out.train)}, and {laid_out.empty} pictures that show nobody; "
+        f"to choose by: {_count(laid_out.val)}"
     )
     plan = trainer.TrainingPlan(
         out / "data" / DATA_FILE, out, imgsz=settings.imgsz, batch=settings.batch,
@@ -127,13 +132,13 @@ def train(
         settings.architecture,
         CLASSES,
         settings.imgsz,
-        provenance_of(train_data, settings, metrics, recipe=trainer.RECIPE, start=start_provenance),
+        provenance_of(laid_out, settings, metrics, recipe=trainer.RECIPE, start=start_provenance),
         trainer.trained_state(best),
     )
     save_detector(checkpoint, out / CHECKPOINT_FILE)
     manifest, reports = export_detector(
         DetectorExport(checkpoint, model_version), out / MODEL_FILE,
-        engines=engines, pictures=gate_pictures_of(val_data),
+        engines=engines, pictures=gate_pictures_of(laid_out.val),
     )  # fmt: skip
     _tell(manifest, reports, out / MODEL_FILE)
 
@@ -157,6 +162,10 @@ def export_checkpoint(path: Path, out: Path, *, name: str | None, version: str) 
             engines=engines, pictures=draw_pictures(GATE_PICTURES),
         )  # fmt: skip
     _tell(manifest, reports, out)
+
+
+def _count(data: LabelledFolder) -> str:
+    return f"{len(data.pictures)} pictures, {len(data.instances)} infants"
 
 
 def _tell(manifest: Manifest, reports: Sequence[object], out: Path) -> None:
@@ -201,6 +210,7 @@ def _settings(chosen: dict[str, Any]) -> RunSettings:
         epochs=chosen["epochs"],
         minutes=chosen["minutes"],
         seed=_or(chosen["seed"], 0),
+        empty=chosen["empty"] or [],
         start=None if chosen["from"] is None else str(chosen["from"].resolve()),
         learning_rate=chosen["learning-rate"],
     )

@@ -10,8 +10,9 @@ RUN/detector.onnx    the model
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +23,8 @@ from model.spec.files import written_aside
 from model.spec.manifest import Provenance
 from model.training.commit import code_commit
 from model.training.data.folder import LabelledFolder, read_folder
-from model.training.data.pictures import read_rgb
-from model.training.detector.yolo_folder import DATA_FILE, write_yolo_data
+from model.training.data.pictures import find_pictures, read_rgb
+from model.training.detector.yolo_folder import DATA_FILE, EMPTY_PICTURES, write_yolo_data
 
 RUN_FILE = "run.json"
 CHECKPOINT_FILE = "detector.pt"
@@ -48,6 +49,7 @@ class RunSettings:
         seed: Of everything random.
         start: Checkpoint whose weights it starts from, or None.
         learning_rate: Its height after the warm-up, or None for the recipe's.
+        empty: Folders of pictures that show nobody, to learn from.
     """
 
     data: str
@@ -60,6 +62,7 @@ class RunSettings:
     seed: int
     start: str | None = None
     learning_rate: float | None = None
+    empty: list[str] = field(default_factory=list)
 
 
 def start_run(folder: Path, settings: RunSettings) -> None:
@@ -97,11 +100,25 @@ def read_run(folder: Path) -> RunSettings:
         raise TrainingError(f"{path}: damaged: {error}") from error
 
 
-def lay_out_data(folder: Path, settings: RunSettings) -> tuple[LabelledFolder, LabelledFolder]:
+class RunData(NamedTuple):
+    """What a run learns from and is judged by.
+
+    Attributes:
+        train: To learn from.
+        val: To choose the checkpoint by.
+        empty: How many pictures that show nobody are learned from besides those in `train`.
+    """
+
+    train: LabelledFolder
+    val: LabelledFolder
+    empty: int
+
+
+def lay_out_data(folder: Path, settings: RunSettings) -> RunData:
     """Read both data sets, and lay them out for Ultralytics unless that is done already.
 
     Raises:
-        DatasetError: Something is wrong with a data set.
+        DatasetError: Something is wrong with a data set, or with an empty picture.
         TrainingError: One of them has no heads.
     """
     train, val = read_folder(Path(settings.data)), read_folder(Path(settings.val))
@@ -109,12 +126,13 @@ def lay_out_data(folder: Path, settings: RunSettings) -> tuple[LabelledFolder, L
         if not data.heads:
             raise TrainingError(f"{data.file}: expected boxes of the category head, got none")
     if not (folder / "data" / DATA_FILE).is_file():
-        write_yolo_data(train, val, folder / "data", seed=settings.seed)
-    return train, val
+        empty = [path for one in settings.empty for path in find_pictures(Path(one))]
+        write_yolo_data(train, val, folder / "data", empty=empty, seed=settings.seed)
+    return RunData(train, val, len(list((folder / "data").glob(EMPTY_PICTURES))))
 
 
 def provenance_of(
-    train: LabelledFolder,
+    data: RunData,
     settings: RunSettings,
     metrics: dict[str, float],
     *,
@@ -122,12 +140,14 @@ def provenance_of(
     start: Provenance | None,
 ) -> Provenance:
     """What the model will say of its weights; `start` is what those that it started from say."""
+    train = data.train
     pictures = len(train.pictures)
+    besides = f" and {data.empty} that show nobody" if data.empty else ""
     origin = "random weights" if start is None else f"({start.summary})"
     return Provenance(
         trained=True,
-        summary=f"{settings.architecture} from {origin} on {pictures} labelled pictures",
-        data=f"{train.name}: {pictures} pictures, {len(train.instances)} infants",
+        summary=f"{settings.architecture} from {origin} on {pictures} labelled pictures{besides}",
+        data=f"{train.name}: {pictures} pictures, {len(train.instances)} infants{besides}",
         recipe=f"{recipe}, {settings.imgsz} px, batch {settings.batch}",
         commit=code_commit(),
         metrics=metrics,

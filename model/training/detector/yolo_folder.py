@@ -3,6 +3,7 @@
     FOLDER/data.yaml
     FOLDER/train/images/000000000001.jpg    a link to the picture, or a copy, its head covered
     FOLDER/train/labels/000000000001.txt    a line for each infant and head: class, then outline
+    FOLDER/train/images/empty-00000001.jpg  a picture that shows nobody; its labels are empty
     FOLDER/val/...
 
 Nothing is written beside the pictures. Labels are outlines, not boxes: see `outlines`.
@@ -11,7 +12,7 @@ Nothing is written beside the pictures. Labels are outlines, not boxes: see `out
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -27,6 +28,7 @@ from model.training.detector.covers import cover_heads
 from model.training.detector.outlines import outline_in_box
 
 DATA_FILE = "data.yaml"
+EMPTY_PICTURES = "train/images/empty-*"
 COVERED_SHARE = 1 / 3
 """Of the training pictures: their heads are covered."""
 
@@ -36,7 +38,12 @@ BoxKey = tuple[int, tuple[float, ...]]
 
 
 def write_yolo_data(
-    train: LabelledFolder, val: LabelledFolder, folder: Path, *, seed: int = 0
+    train: LabelledFolder,
+    val: LabelledFolder,
+    folder: Path,
+    *,
+    empty: Sequence[Path] = (),
+    seed: int = 0,
 ) -> Path:
     """Lay out two data sets for Ultralytics; what lay there before is replaced.
 
@@ -44,6 +51,7 @@ def write_yolo_data(
         train: To learn from; the heads of a third of its pictures are covered, drawn by `seed`.
         val: To choose the checkpoint by; its pictures stay as they are.
         folder: Where to; its parent must exist.
+        empty: Pictures that show nobody, to learn from.
         seed: Draws which heads are covered, and how.
 
     Returns:
@@ -58,6 +66,10 @@ def write_yolo_data(
             shutil.rmtree(folder)
         for name, data, share in (("train", train, COVERED_SHARE), ("val", val, 0.0)):
             _write_split(data, folder / name, covered_share=share, seed=seed)
+        for number, path in enumerate(empty, 1):
+            name = f"empty-{number:08d}"
+            place(path, folder / "train" / "images" / f"{name}{path.suffix.lower()}")
+            (folder / "train" / "labels" / f"{name}.txt").touch()
         content = {
             "path": str(folder.resolve()),
             "train": "train/images",

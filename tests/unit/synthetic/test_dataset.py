@@ -95,7 +95,7 @@ def test_a_killed_worker_is_told_and_the_next_call_goes_on(
 
 def test_other_settings_are_refused(whole: Path) -> None:
     before = _contents(whole)
-    with pytest.raises(DatasetError, match="got a data set of train, seed 3, 96x64, recipe 1"):
+    with pytest.raises(DatasetError, match=r"of train, seed 3, 96x64, 0\.05 of it empty, recipe 1"):
         write_dataset(whole, Settings("train", 4, (96, 64)), count=12)
     assert _contents(whole) == before
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from model.spec.errors import SyntheticError
-from model.synthetic.sample import EMPTY_SHARE, check_size, is_empty, make_sample
+from model.synthetic.sample import EMPTY_SHARE, Sample, check_size, is_empty, make_sample
 from model.synthetic.seeds import PictureSeed
 from model.synthetic.sensor import blur_motion, record, sample_sensor
 
@@ -40,6 +40,20 @@ def test_some_pictures_hold_no_infant() -> None:
     indices = [i for i in range(400) if is_empty(PictureSeed("train", 0, i))]
     assert 0.5 * EMPTY_SHARE < len(indices) / 400 < 2 * EMPTY_SHARE
     sample = make_sample(PictureSeed("train", 0, int(rng.choice(indices))), SIZE)
+    assert_shows_nobody(sample)
+
+
+def test_the_share_of_empty_pictures_is_chosen() -> None:
+    which = PictureSeed("train", 0, 0)
+    assert not is_empty(which)
+    assert is_empty(which, 1)
+    assert_shows_nobody(make_sample(which, SIZE, empty_share=1))
+    usual, none_empty = make_sample(which, SIZE), make_sample(which, SIZE, empty_share=0)
+    assert usual.jpeg == none_empty.jpeg
+    assert len(usual.labels.keypoints) == 1
+
+
+def assert_shows_nobody(sample: Sample) -> None:
     assert len(sample.labels.keypoints) == 0
     assert sample.labels.infant_xyxy is None
     assert sample.labels.head_xyxy is None

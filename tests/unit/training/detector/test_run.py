@@ -4,9 +4,11 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
-from model.spec.errors import OutputError, TrainingError
+from model.spec.errors import DatasetError, OutputError, TrainingError
 from model.training.data.folder import read_folder
 from model.training.detector.run import (
     RunSettings,
@@ -37,15 +39,17 @@ def test_settings_come_back(tmp_path: Path) -> None:
 
 def test_data_is_laid_out_once_and_needs_heads(drawn_set: Path, tmp_path: Path) -> None:
     settings = replace(SETTINGS, data=str(drawn_set), val=str(drawn_set))
-    train, _ = lay_out_data(tmp_path, settings)
+    data = lay_out_data(tmp_path, settings)
+    train = data.train
+    assert data.empty == 0
     mark = tmp_path / "data" / "train" / "labels" / "mark"
     mark.touch()
     lay_out_data(tmp_path, settings)
     assert mark.exists()
-    provenance = provenance_of(train, settings, {"a": 0.5}, recipe="recipe", start=None)
+    provenance = provenance_of(data, settings, {"a": 0.5}, recipe="recipe", start=None)
     assert provenance.data == "set: 12 pictures, 9 infants"
     assert provenance.summary == "yolo26n from random weights on 12 labelled pictures"
-    on = provenance_of(train, settings, {}, recipe="recipe", start=provenance)
+    on = provenance_of(data, settings, {}, recipe="recipe", start=provenance)
     assert on.summary == (
         "yolo26n from (yolo26n from random weights on 12 labelled pictures) on 12 labelled pictures"
     )
@@ -58,3 +62,39 @@ def test_data_is_laid_out_once_and_needs_heads(drawn_set: Path, tmp_path: Path) 
     assert not read_folder(file).heads
     with pytest.raises(TrainingError, match="expected boxes of the category head, got none"):
         lay_out_data(tmp_path, replace(settings, val=str(file)))
+
+
+def test_pictures_that_show_nobody_join_the_data(drawn_set: Path, tmp_path: Path) -> None:
+    cots = tmp_path / "cots"
+    (cots / "ward 2").mkdir(parents=True)
+    for name in ("a.jpg", "ward 2/b.PNG"):
+        picture = np.full((40, 60, 3), 90, np.uint8)
+        _, coded = cv2.imencode(Path(name).suffix, picture)
+        (cots / name).write_bytes(coded.tobytes())
+    (cots / "notes.txt").write_text("ward 2 is the bright one")
+    settings = replace(SETTINGS, data=str(drawn_set), val=str(drawn_set), empty=[str(cots)])
+    start_run(tmp_path / "run", settings)
+    assert read_run(tmp_path / "run") == settings
+    data = lay_out_data(tmp_path / "run", settings)
+    assert data.empty == 2
+    images, labels = (tmp_path / "run" / "data" / "train" / name for name in ("images", "labels"))
+    names = sorted(path.name for path in images.glob("empty-*"))
+    assert names == ["empty-00000001.jpg", "empty-00000002.png"]
+    assert (labels / "empty-00000002.txt").read_text() == ""
+    assert len(list(images.iterdir())) == len(list(labels.iterdir())) == 12 + 2
+    assert not list((tmp_path / "run" / "data" / "val").rglob("empty-*"))
+    provenance = provenance_of(data, settings, {}, recipe="recipe", start=None)
+    assert provenance.data == "set: 12 pictures, 9 infants and 2 that show nobody"
+
+
+def test_empty_folders_are_checked_before_training(drawn_set: Path, tmp_path: Path) -> None:
+    cots = tmp_path / "cots"
+    cots.mkdir()
+    settings = replace(SETTINGS, data=str(drawn_set), val=str(drawn_set), empty=[str(cots)])
+    (tmp_path / "run").mkdir()
+    with pytest.raises(DatasetError, match=r"expected pictures \(\.jpg, \.jpeg, \.png\), got none"):
+        lay_out_data(tmp_path / "run", settings)
+    (cots / "a.jpg").write_bytes(b"no picture")
+    with pytest.raises(DatasetError, match=r"a\.jpg: expected a whole picture"):
+        lay_out_data(tmp_path / "run", settings)
+    assert not (tmp_path / "run" / "data").exists()
