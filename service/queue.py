@@ -5,6 +5,7 @@ comes twice finds nothing to claim.
 """
 
 from pathlib import Path
+from ssl import CERT_REQUIRED
 from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -94,7 +95,14 @@ def broker_configuration(settings: Settings) -> dict[str, Any]:
             "broker_transport_options": _folders(Path(urlsplit(url).path)),
         }
     else:
-        broker = {"broker_url": url, "broker_transport_options": _server_options(url, settings)}
+        broker = {
+            "broker_url": url,
+            "broker_transport_options": _server_options(url, settings),
+            # Kombu would take any certificate; what the address itself says of TLS goes before.
+            "broker_use_ssl": {"ssl_cert_reqs": CERT_REQUIRED}
+            if url.startswith("rediss:")
+            else None,
+        }
     return broker | {
         "broker_connection_timeout": _PATIENCE_S,
         "task_queues": [_queue(name) for _, name in _ROUTES.values()],

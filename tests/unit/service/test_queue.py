@@ -3,9 +3,11 @@
 import json
 from base64 import b64decode
 from pathlib import Path
+from ssl import CERT_NONE, CERT_REQUIRED
 from uuid import uuid4
 
 import pytest
+from celery import Celery
 
 from service.errors import QueueUnavailableError
 from service.queue import EXTRACT_TASK, PREVIEW_TASK, JobQueue, broker_configuration
@@ -54,3 +56,19 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 def test_redis_is_told_how_long_a_message_may_be_held(tmp_path: Path) -> None:
     settings = Settings.read(data_dir=tmp_path, broker_url="redis://h:1/0", visibility_s=70)
     assert broker_configuration(settings)["broker_transport_options"]["visibility_timeout"] == 70
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("redis://h:1/0", None),
+        ("rediss://h:1/0", {"ssl_cert_reqs": CERT_REQUIRED}),
+        ("rediss://h:1/0?ssl_ca_certs=/etc/ca.pem", {"ssl_ca_certs": "/etc/ca.pem"}),
+        ("rediss://h:1/0?ssl_cert_reqs=none", {"ssl_cert_reqs": CERT_NONE}),
+    ],
+)
+def test_whose_certificate_redis_shows_is_looked_at(url: str, told: object, tmp_path: Path) -> None:
+    app = Celery(set_as_current=False)
+    app.conf.update(broker_configuration(Settings.read(data_dir=tmp_path, broker_url=url)))
+    assert app.connection_for_write().ssl == told
+    app.close()
