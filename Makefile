@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 DEMO := demo-output
+JOBS ?= 2
 
 .PHONY: demo detector test check lint types contracts fuzz chaos format clean
 
@@ -52,11 +53,14 @@ types: $(VENV)/.dev
 contracts: $(VENV)/.dev
 	$(BIN)/lint-imports --no-cache
 
-# Two processes: together with the rooms before it, training AggPose ended in a segmentation fault
+# Files go to JOBS processes, each with servers of its own.
+IN_PARALLEL = --numprocesses $(JOBS) --dist loadfile
+
+# Two calls: together with the rooms before it, training AggPose ended in a segmentation fault
 # that neither a debugger nor any smaller set of tests has shown yet.
 test: $(VENV)/.detector
-	$(BIN)/python -m pytest --ignore=tests/unit/training/pose
-	$(BIN)/python -m pytest tests/unit/training/pose
+	$(BIN)/python -m pytest $(IN_PARALLEL) --ignore=tests/unit/training/pose
+	$(BIN)/python -m pytest $(IN_PARALLEL) tests/unit/training/pose
 
 check: lint types contracts test
 
