@@ -1,6 +1,7 @@
 """When the detector looks, and where the infant is in between."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -35,7 +36,8 @@ class Film:
     def look(self, frame: VideoFrame) -> Look:
         self.looked_at.append(frame.index)
         seen: list[Scored] = [(self.box(frame.index), 0.9)]
-        return made_up_look(frame.index, *([] if frame.index in self.unseen else seen))
+        look = made_up_look(frame.index, *([] if frame.index in self.unseen else seen))
+        return replace(look, time_s=frame.time_s)
 
     def watch(
         self,
@@ -140,6 +142,26 @@ def test_one_missed_look_is_bridged() -> None:
     xyxy = np.concatenate([first.xyxy, second.xyxy])
     np.testing.assert_allclose(xyxy, [film.box(i) for i in range(32)])
     assert not second.held.any()
+
+
+def test_another_place_behind_a_hole_in_time_is_not_bridged() -> None:
+    """The camera was moved while nothing was recorded: nobody went through the places between."""
+    film = Film(unseen=[16])
+    first = film.watch()
+    frames = film.frames
+
+    def with_a_hole(start: int, end: int) -> list[VideoFrame]:
+        return [replace(f, time_s=f.time_s + 9 * (f.index > 16)) for f in frames(start, end)]
+
+    film.frames = with_a_hole  # type: ignore[method-assign]
+    film.box = lambda index: (500 + index, 100, 599 + index, 199)  # type: ignore[method-assign]
+    watch = film.watch(16, 32, first.memories[-1])
+    assert watch.memories[-1].in_sight is not None
+    boxes = watch.boxes()
+    held = boxes.xyxy[boxes.held]
+    assert len(held) > 0
+    np.testing.assert_allclose(held, [Film().box(15)] * len(held))
+    assert (boxes.xyxy[~boxes.held & boxes.known][:, 0] > 500).all()
 
 
 def test_extra_looks_are_bounded() -> None:
