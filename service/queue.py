@@ -89,9 +89,11 @@ def broker_configuration(settings: Settings) -> dict[str, Any]:
         QueueUnavailableError: The broker is a folder that cannot be made.
     """
     url = settings.broker_url.get_secret_value()
+    broker: dict[str, Any]
     if url.startswith("filesystem:"):
         broker = {
             "broker_url": "filesystem://localhost//",  # without a host, kombu warns
+            "broker_transport": "service.file_broker:Transport",
             "broker_transport_options": _folders(Path(urlsplit(url).path)),
         }
     else:

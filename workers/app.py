@@ -14,12 +14,7 @@ from workers.stopping import StopFlag
 from workers.tasks import add_tasks
 from workers.workplace import WorkerOptions, Workplace
 
-_TRANSPORTS: Final = {
-    "filesystem": "service.file_broker:Transport",
-    "redis": "workers.redis_broker:Transport",
-    "rediss": "workers.redis_broker:Transport",
-}
-"""Kombu's, each with a fault mended; see there."""
+_REDIS_TRANSPORT: Final = "workers.redis_broker:Transport"
 
 GRACE_S: Final = 30.0
 """So long a worker that is told to stop waits for its processes to give their jobs back."""
@@ -33,9 +28,8 @@ def worker_configuration(settings: Settings) -> dict[str, Any]:
     """
     broker = broker_configuration(settings)
     options: dict[str, Any] = broker["broker_transport_options"]
-    kind = settings.broker_url.get_secret_value().partition(":")[0]
-    if kind in _TRANSPORTS:
-        broker["broker_transport"] = _TRANSPORTS[kind]
+    if settings.broker_url.get_secret_value().startswith("redis"):
+        broker["broker_transport"] = _REDIS_TRANSPORT
     return broker | {
         "broker_transport_options": options | _transport_options(settings),
         "broker_connection_retry_on_startup": True,

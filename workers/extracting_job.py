@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -74,13 +75,15 @@ def local_video(held: HeldJob, store: BlobStore) -> Iterator[Path]:
     Raises:
         VideoNotFoundError: It was deleted.
         BlobError: Its bytes are not there, or cannot be had.
+        CancelledError: The work is to end early.
     """
     tenant_id, video_id = held.job.tenant_id, held.job.video_id
     video = held.read(lambda session: find_video(session, tenant_id, video_id))
     if video is None:
         raise VideoNotFoundError(f"there is no video {video_id}")
     with ExitStack() as fetched:
-        yield held.patiently(lambda: fetched.enter_context(store.local_path(video.blob_key)))
+        fetching = partial(store.local_path, video.blob_key, got_on=held.fetched_more)
+        yield held.patiently(lambda: fetched.enter_context(fetching()))
 
 
 class _Progress:

@@ -19,6 +19,7 @@ from service.errors import (
     StalledError,
 )
 from service.settings import Settings
+from workers.pipeline.errors import CancelledError
 from workers.pipeline.video import FrameSource, FrameWindow, VideoFacts
 from workers.stopping import StopFlag
 
@@ -125,6 +126,15 @@ class HeldJob:
         """Say that so many more frames are handled: without that, the lease is not renewed long."""
         self._frames += frames
 
+    def fetched_more(self) -> None:
+        """Say that more of the video has arrived here, which counts as a frame.
+
+        Raises:
+            CancelledError: The work is to end early.
+        """
+        self.advance(1)
+        self.stop_if_told()
+
     def note_cancel(self, requested: bool) -> None:  # noqa: FBT001 - what a write has answered
         """Note what a write of this job said of cancelling."""
         self._canceled |= requested
@@ -141,6 +151,15 @@ class HeldJob:
     def must_stop(self) -> bool:
         """Whether the work is to end early; asked once a window."""
         return self.stop_reason is not None
+
+    def stop_if_told(self) -> None:
+        """Go on, or not.
+
+        Raises:
+            CancelledError: The work is to end early.
+        """
+        if self.must_stop():
+            raise CancelledError("the job was told to stop")
 
     def write(self, change: Callable[[Session, datetime], T]) -> T:
         """Change the job, at a moment; while the database is away, try again: the lease decides.

@@ -32,7 +32,7 @@ from workers.parameters import (
 )
 from workers.pipeline.decoding.limits import Limits
 from workers.pipeline.decoding.source import open_video
-from workers.pipeline.errors import CancelledError, RowsError
+from workers.pipeline.errors import RowsError
 from workers.pipeline.outputs.results import derive, sequence_video, write_quality, write_sequence
 from workers.pipeline.preview.rendering import render_preview
 from workers.pipeline.quality.figures import Quality, quality_of
@@ -70,7 +70,7 @@ def preview(held: HeldJob, store: BlobStore, scratch: Path) -> None:
     with scratch_folder(scratch) as folder, _no_blob_left(held, store):
         made, seconds = _make(held, store, frames, folder)
         for name in FILES:
-            _stop_if_told(held)
+            held.stop_if_told()
             _upload(held, store, folder / name)
         figures, timings = made.as_json(), held.job.timings | seconds
         held.write(
@@ -225,8 +225,3 @@ def _remove_unnamed(held: HeldJob, store: BlobStore, prefix: str) -> None:
             store.delete(key)
     except ServiceError as error:
         _LOG.warning("blobs may be left: %s", error, extra=held.about)
-
-
-def _stop_if_told(held: HeldJob) -> None:
-    if held.must_stop():
-        raise CancelledError("the job was told to stop")

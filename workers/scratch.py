@@ -1,4 +1,4 @@
-"""Folders for what is being made: nobody else can read them, and none outlives its maker long."""
+"""Where files are made and fetched to: for nobody else to read, and not to outlive their makers."""
 
 import fcntl
 import os
@@ -10,9 +10,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from service.blobs.parts import SUFFIX
+
 _PREFIX: Final = "making-"
-_YOUNG_S: Final = 60.0
-"""So long after it was made a folder may still be without its lock."""
+_YOUNG_S: Final = 5.0
+"""So long after it was made something may still be without its lock."""
 
 
 @contextmanager
@@ -33,22 +35,22 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
 
 
 def sweep_scratch(parent: Path) -> int:
-    """Remove the folders that killed processes left below `parent`; how many.
+    """Remove the folders and fetched videos that killed processes left in `parent`; how many.
 
     Raises:
         OSError: One of them cannot be removed.
     """
     swept = 0
-    for folder in parent.glob(f"{_PREFIX}*"):
+    for path in (*parent.glob(f"{_PREFIX}*"), *parent.glob(f"*{SUFFIX}")):
         with suppress(FileNotFoundError):  # its maker, or another sweeper, was faster
-            if time.time() - folder.stat().st_mtime > _YOUNG_S and not _locked(folder):
-                shutil.rmtree(folder)
+            if time.time() - path.stat().st_mtime > _YOUNG_S and not _locked(path):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
                 swept += 1
     return swept
 
 
-def _locked(folder: Path) -> bool:
-    lock = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+def _locked(path: Path) -> bool:
+    lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

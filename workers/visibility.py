@@ -2,7 +2,8 @@
 
 Kombu gives a message again when it was not acknowledged for the visibility timeout. It looks into
 a sorted set, `unacked_index`, where each message stands under the moment of its delivery: writing
-a later moment there keeps it. RabbitMQ and files know no such timeout.
+a later moment there keeps it. Files know no such timeout. RabbitMQ closes a worker's channel after
+its `consumer_timeout`, and sends the message again: the lease keeps that harmless.
 """
 
 import logging

@@ -1,5 +1,6 @@
 """What one worker process works with: opened in the process itself, after the fork, and kept."""
 
+import logging
 import os
 import socket
 from dataclasses import dataclass
@@ -19,9 +20,11 @@ from workers.leases import lease_terms
 from workers.models import ModelOptions, Models
 from workers.presence import Identity, Presence
 from workers.previewing_job import preview
+from workers.scratch import sweep_scratch
 from workers.stopping import StopFlag
 from workers.visibility import MessageKeeper
 
+_LOG: Final = logging.getLogger("aggpose.worker")
 _QUEUE_OF: Final[dict[JobStage, str]] = {"extract": EXTRACT_QUEUE, "preview": PREVIEW_QUEUE}
 
 
@@ -72,6 +75,7 @@ class Workplace:
         )  # fmt: skip
         self._presence = Presence(database, self._who, every_s=settings.heartbeat_s)
         self._presence.begin()
+        self._tidy()
 
     def close(self) -> None:
         """The process stops: it is not to be seen any more."""
@@ -83,6 +87,7 @@ class Workplace:
         Raises:
             DatabaseUnavailableError: The job cannot be claimed.
         """
+        self._tidy()
         work: dict[JobStage, Work] = {
             "extract": partial(extract, store=self._store, models=self._models),
             "preview": partial(preview, store=self._store, scratch=self._scratch),
@@ -91,3 +96,13 @@ class Workplace:
             job_id, stage, work[stage], worker_id=self._who.id_on(_QUEUE_OF[stage]),
             keep_message=self._messages.keeper_of(delivery_tag),
         )  # fmt: skip
+
+    def _tidy(self) -> None:
+        """Remove what killed processes of this machine left: whole videos among it, unmasked."""
+        try:
+            swept = sweep_scratch(self._scratch)
+        except OSError as error:
+            _LOG.warning("not everything could be tidied up: %s", error)
+        else:
+            if swept:
+                _LOG.info("removed %d files and folders of killed processes", swept)

@@ -8,7 +8,7 @@ Only the service's own user can read any of it.
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -89,7 +89,12 @@ class LocalStore(BlobStore):
             return path.stat().st_size
 
     @contextmanager
-    def local_path(self, key: str) -> Iterator[Path]:
+    def local_path(
+        self,
+        key: str,
+        *,
+        got_on: Callable[[], None] | None = None,  # noqa: ARG002 - nothing is fetched
+    ) -> Iterator[Path]:
         """See `BlobStore.local_path`: the blob's own file."""
         self.size(key)
         yield self._path(key)

@@ -1,9 +1,10 @@
 """Blobs in S3, Amazon's or any store that speaks like it, under a prefix of one bucket."""
 
+import fcntl
 import hashlib
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -52,19 +53,22 @@ class S3Store(BlobStore):
             return int(self._client.head_object(**address)["ContentLength"])
 
     @contextmanager
-    def local_path(self, key: str) -> Iterator[Path]:
+    def local_path(self, key: str, *, got_on: Callable[[], None] | None = None) -> Iterator[Path]:
         """See `BlobStore.local_path`: the blob is fetched, and its hash compared."""
         reader, stored = self._fetch(key)
         with reader:
             with disk_errors(str(self._scratch)):
                 path, descriptor = new_part(self._scratch)
+                # Ends with this process: whatever is found without it was left by a killed one.
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
             try:
-                found = _fetched(reader, path, descriptor)
+                found = _fetched(reader, path, descriptor, got_on)
                 if stored is not None and found != stored:
                     raise BlobChecksumError(f"{key}: expected SHA-256 {stored}, got {found}")
                 yield path
             finally:
                 path.unlink(missing_ok=True)
+                os.close(descriptor)
 
     def delete(self, key: str) -> None:
         """See `BlobStore.delete`. In a bucket that keeps versions, the older ones stay."""
@@ -150,14 +154,15 @@ def _is_beyond_the_end(error: BlobUnavailableError) -> bool:
     return isinstance(cause, ClientError) and cause.response["Error"]["Code"] == "InvalidRange"
 
 
-def _fetched(reader: BlobReader, path: Path, descriptor: int) -> str:
-    """Write what a reader gives to an open file, and close it; gives the SHA-256."""
+def _fetched(
+    reader: BlobReader, path: Path, descriptor: int, got_on: Callable[[], None] | None
+) -> str:
+    """Write what a reader gives to an open file; gives the SHA-256."""
     found = hashlib.sha256()
-    try:
-        for chunk in reader:
-            found.update(chunk)
-            with disk_errors(str(path)):
-                write_all(descriptor, chunk)
-    finally:
-        os.close(descriptor)
+    for chunk in reader:
+        found.update(chunk)
+        with disk_errors(str(path)):
+            write_all(descriptor, chunk)
+        if got_on is not None:
+            got_on()
     return found.hexdigest()

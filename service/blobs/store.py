@@ -5,7 +5,7 @@ there whole or not at all: it is written aside, hashed on the way, and takes its
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -73,8 +73,14 @@ class BlobStore(ABC):
         """
 
     @abstractmethod
-    def local_path(self, key: str) -> AbstractContextManager[Path]:
+    def local_path(
+        self, key: str, *, got_on: Callable[[], None] | None = None
+    ) -> AbstractContextManager[Path]:
         """A file with the blob's bytes, to read while the context lasts and never to change.
+
+        Args:
+            key: The blob's.
+            got_on: Called after each piece that was fetched; what it raises ends the fetching.
 
         Raises:
             BlobMissingError: There is no such blob.

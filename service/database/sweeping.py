@@ -17,6 +17,8 @@ from service.database.leases import LeaseTerms, lease_ended, note_lost_leases
 from service.database.tables import RUNNING, WAITING, Job, JobStage
 
 EXHAUSTED_CODE: Final = "job.attempts_exhausted"
+MOST_SENT_AGAIN: Final = 100
+"""Of each stage, so many jobs can have a message too many in the broker each time."""
 EXHAUSTED_DETAIL: Final = (
     "The work on this video stopped {attempts} times without getting any further, so it was given"
     " up. The file may be damaged; please try another copy, or ask whoever runs this service."
@@ -54,7 +56,7 @@ class Swept:
 
 
 def sweep(session: Session, *, now: datetime, terms: LeaseTerms, limit: int = 1000) -> Swept:
-    """Take jobs from workers that are gone, and find those whose message was lost.
+    """Take jobs from workers that are gone, and find those whose message may be lost.
 
     One round changes at most `limit` jobs of each kind.
     """
@@ -70,7 +72,11 @@ def sweep(session: Session, *, now: datetime, terms: LeaseTerms, limit: int = 10
         {"state": "failed", "finished_at": now, "error_code": EXHAUSTED_CODE}
         | {"error_detail": EXHAUSTED_DETAIL.format(attempts=terms.attempts)},
     )  # fmt: skip
-    lost = or_(Job.sent_at.is_(None), Job.sent_at < now - timedelta(seconds=terms.resend_s))
+    old = Job.sent_at < now - timedelta(seconds=terms.resend_s)
+    lost = or_(
+        Job.sent_at.is_(None),
+        and_(old, or_(_is_near_its_turn("extract"), _is_near_its_turn("preview"))),
+    )
     to_send = _change(session, and_(waiting, lost), limit, {"sent_at": now})
     ended = {message.job_id for message in (*canceled, *failed)}
     return Swept(
@@ -79,6 +85,21 @@ def sweep(session: Session, *, now: datetime, terms: LeaseTerms, limit: int = 10
         canceled=tuple(message.job_id for message in canceled),
         to_send=tuple(to_send),
     )
+
+
+def _is_near_its_turn(stage: JobStage) -> ColumnElement[bool]:
+    """Whether a job is among those that have waited longest for this stage.
+
+    A message that is old may be lost, or its job may only have many before it: were all of them
+    sent again and again, the broker would fill up.
+    """
+    first = (
+        select(Job.id)
+        .where(text(WAITING), Job.stage == stage)
+        .order_by(Job.queued_at)
+        .limit(MOST_SENT_AGAIN)
+    )
+    return Job.id.in_(first)
 
 
 def _change(

@@ -3,6 +3,7 @@
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -23,6 +24,7 @@ from service.blobs.s3_writer import PART_BYTES
 from service.errors import BlobChecksumError, BlobError, BlobFullError, BlobUnavailableError
 from tests.blob_store import LARGE, BlobStoreTests, content_of, some_bytes
 from tests.s3_server import s3_server
+from workers.scratch import sweep_scratch
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +121,29 @@ def test_one_large_chunk_is_cut_into_parts(store: S3Store) -> None:
     assert stored.sha256 == hashlib.sha256(content).hexdigest()
     with store.local_path("a") as path:
         assert path.read_bytes() == content
+
+
+def test_what_is_fetched_says_so_and_is_swept_only_when_its_process_is_gone(
+    store: S3Store, access: S3Access
+) -> None:
+    store.put("a", [some_bytes(PART_BYTES)], max_bytes=LARGE)
+    pieces: list[None] = []
+    with store.local_path("a", got_on=lambda: pieces.append(None)) as path:
+        assert len(pieces) > 1
+        os.utime(path, (0, 0))
+        assert sweep_scratch(access.scratch_dir) == 0
+        left = path.with_name("left.part")
+        shutil.copy2(path, left)
+        assert sweep_scratch(access.scratch_dir) == 1
+        assert not left.exists()
+    assert list(access.scratch_dir.iterdir()) == []
+
+    def enough() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), store.local_path("a", got_on=enough):
+        pass
+    assert list(access.scratch_dir.iterdir()) == []
 
 
 def test_what_was_changed_meanwhile_is_not_decoded(store: S3Store, outside: Any) -> None:

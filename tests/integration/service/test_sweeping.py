@@ -5,6 +5,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, update
 
+from service.database import sweeping
 from service.database.engine import Database
 from service.database.figures import count_lost_leases
 from service.database.frames import store_window
@@ -128,6 +129,19 @@ def test_a_lost_message_is_sent_again(database: Database) -> None:
     assert find(database, job.id).queued_at == NOW
     assert sweep_at(database, 100).to_send == ()
     assert sweep_at(database, 122).to_send == (Message(job.id, "extract"),)
+
+
+def test_in_a_long_queue_only_those_near_their_turn_are_sent_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeping, "MOST_SENT_AGAIN", 2)
+    jobs = [make_job(database, queued_at=after(i)) for i in range(4)]
+    never_sent = make_job(database, queued_at=after(4), sent_at=None)
+    expected = {jobs[0].id, jobs[1].id, never_sent.id}
+    assert {message.job_id for message in sweep_at(database, 100).to_send} == expected
+    assert sweep_at(database, 101).to_send == ()
+    claimed(database, jobs[0].id, now=after(102))
+    assert [one.job_id for one in sweep_at(database, 103).to_send] == [jobs[2].id]
 
 
 def test_a_released_job_is_sent_at_once(database: Database) -> None:

@@ -32,6 +32,21 @@ def test_a_message_names_the_task_and_the_job_alone(tmp_path: Path) -> None:
     }
 
 
+def test_a_message_is_written_aside_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By our broker of files, not by kombu's: see `service.file_broker`."""
+    replace, renamed = Path.replace, list[str]()
+
+    def note(self: Path, target: Path) -> Path:
+        renamed.append(target.name.split(".")[1])
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", note)
+    queue = JobQueue(Settings.read(data_dir=tmp_path))
+    queue.send(uuid4(), "extract")
+    queue.close()
+    assert renamed == ["extract"]
+
+
 def test_a_job_that_is_done_has_no_queue(tmp_path: Path) -> None:
     queue = JobQueue(Settings.read(data_dir=tmp_path))
     with pytest.raises(KeyError):

@@ -15,6 +15,7 @@ from service.settings import Settings
 from tests.films import ArraySource
 from tests.service_rows import find, make_job
 from workers.leases import CountedSource, HeldJob, lease_terms, patiently
+from workers.pipeline.errors import CancelledError
 from workers.stopping import StopFlag
 
 TERMS = LeaseTerms(lease_s=10, stall_s=0.5, attempts=3, resend_s=60)
@@ -112,3 +113,19 @@ def test_patience_ends(patience_s: float, *, give_up: bool) -> None:
 
 def test_terms_follow_the_settings(settings: Settings) -> None:
     assert lease_terms(settings) == LeaseTerms(lease_s=10, stall_s=50, attempts=3, resend_s=50)
+
+
+def test_a_video_that_takes_long_to_fetch_is_no_standstill(
+    database: Database, job_id: UUID
+) -> None:
+    with held_job(database, job_id, []) as held:
+        for _ in range(20):
+            held.fetched_more()
+            time.sleep(0.05)
+        before = find(database, job_id).lease_until
+        held.fetched_more()
+        job = wait_for(database, job_id, lambda job: job.lease_until != before)
+        held.note_cancel(requested=True)
+        with pytest.raises(CancelledError):
+            held.fetched_more()
+    assert job.frames_handled == 21

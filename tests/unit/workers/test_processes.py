@@ -49,8 +49,10 @@ def test_what_a_killed_process_left_is_swept_and_what_is_in_use_is_not(tmp_path:
         young, foreign = tmp_path / "making-young", tmp_path / "somebody's"
         young.mkdir()
         foreign.mkdir()
-        for folder in (used, left, foreign):
-            os.utime(folder, (0, 0))
-        assert sweep_scratch(tmp_path) == 1
+        fetched = tmp_path / "0f.part"
+        fetched.write_bytes(b"somebody's face")
+        for path in (used, left, foreign, fetched):
+            os.utime(path, (0, 0))
+        assert sweep_scratch(tmp_path) == 2
         assert {path.name for path in tmp_path.iterdir()} == {used.name, young.name, foreign.name}
     assert sweep_scratch(tmp_path / "not there") == 0
