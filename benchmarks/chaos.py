@@ -39,6 +39,10 @@ class Surprise(Exception):  # noqa: N818 - what it is
     """Something did not end as it must."""
 
 
+class TooLateError(Exception):
+    """The job has ended before anything happened to it."""
+
+
 def expect(truth: bool, otherwise: str) -> None:  # noqa: FBT001 - as assert has it
     """Raise Surprise unless something is true."""
     if not truth:
@@ -87,15 +91,25 @@ class Chaos:
         """
         name = self._names[number % len(self._names)]
         started_s = time.monotonic()
-        job_id = self._new_job(f"round-{number}")
-        time.sleep(self._rng.uniform(0, 1.1 * self.undisturbed_s))
-        self._deeds[name](job_id)
+        job_id = self._disturbed(self._deeds[name], f"round-{number}")
         self._system.repair()
         results = self._results(self._finished(job_id))
         expect(results == self.expected, f"round {number}, {name}: job {job_id} gave other bytes")
         self._check_frames(job_id)
         self.seconds[name].append(time.monotonic() - started_s)
         return name
+
+    def _disturbed(self, deed: Callable[[UUID], None], name: str) -> UUID:
+        """A new job to which something happens; another one where that comes too late."""
+        while True:
+            job_id = self._new_job(name)
+            time.sleep(self._rng.uniform(0, self.undisturbed_s))
+            try:
+                deed(job_id)
+            except TooLateError:
+                self._finished(job_id)
+            else:
+                return job_id
 
     def finale(self) -> None:
         """All workers still work: of many jobs at once each gets some.
@@ -152,15 +166,23 @@ class Chaos:
             results[name] = path.read_bytes()
         return results
 
-    def _held_by(self, job_id: UUID) -> tuple[int | None, Victim]:
-        """Who holds the job; any worker where nobody does."""
-        held = self._system.holder(job_id)
-        return (None, self._rng.choice(self._system.workers)) if held is None else held
+    def _held_by(self, job_id: UUID) -> tuple[int, Victim]:
+        """Who holds the job; waits until somebody does.
+
+        Raises:
+            TooLateError: It has ended.
+        """
+        deadline = time.monotonic() + PATIENCE_S
+        while (held := self._system.holder(job_id)) is None:
+            expect(time.monotonic() < deadline, f"job {job_id} is held by nobody")
+            job = self._system.job(job_id)
+            if job is not None and job.state == "succeeded":
+                raise TooLateError
+            time.sleep(0.02)
+        return held
 
     def _kill_child(self, job_id: UUID) -> None:
-        child, _ = self._held_by(job_id)
-        if child is not None:
-            os.kill(child, signal.SIGKILL)
+        os.kill(self._held_by(job_id)[0], signal.SIGKILL)
 
     def _kill_worker(self, job_id: UUID) -> None:
         self._kill(self._held_by(job_id)[1], 3)
