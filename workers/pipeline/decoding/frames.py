@@ -14,6 +14,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import av
@@ -27,6 +28,8 @@ from workers.pipeline.decoding.sandbox import check_room
 
 _MOST_THREADS = 8
 _THREADED = ("h264", "hevc", "vp9", "av1", "mjpeg")
+_ONE_EACH = ("h264", "hevc")
+"""Of these each packet gives one frame, in progressive films."""
 _TAIL = 64
 """Packets, more than any decoder holds back."""
 _TICK_S = 0.5
@@ -44,7 +47,7 @@ class _DamageError(Exception):
     """Something is wrong with the film."""
 
 
-_Pass = Callable[[Iterator["av.Packet[VideoStream]"], VideoCodecContext], Iterator[Event]]
+_Pass = Callable[..., Iterator[Event]]
 
 
 def events(recording: Recording, limits: Limits, *, interlaced: bool) -> Iterator[Event | None]:
@@ -83,12 +86,63 @@ def _decoded(recording: Recording, limits: Limits, decode: _Pass) -> Iterator[Ev
         }
         source = packets(recording, container, stream)
         if container.format.name == "avi" and name in ("h264", "hevc"):
-            yield from _in_order(source, coder, decode)
+            yield from _in_order(source, coder, partial(decode, stamped=False))
         else:
             yield from decode(source, coder)
 
 
-def _fast(source: Iterator["av.Packet[VideoStream]"], coder: VideoCodecContext) -> Iterator[Event]:
+class _Waiting:
+    """The packets that have given no frame yet.
+
+    Decoders of H.264 and HEVC leave frames out without a word where what they refer to is damaged.
+    As they give frames in the order of display, a packet is known to be left out as soon as a later
+    one's frame comes. Those before the first frame are no part of the film; and of interlaced films
+    fields may be packets of their own.
+
+    Args:
+        coder: The film's.
+        stamped: Whether packets have the time stamps of the display.
+    """
+
+    def __init__(self, coder: VideoCodecContext, *, stamped: bool) -> None:
+        self._stamps: dict[object, int | None] = {}
+        self._tells = stamped and coder.codec.canonical_name in _ONE_EACH
+        self._begun = False
+
+    def __len__(self) -> int:
+        return len(self._stamps)
+
+    def add(self, packet: "av.Packet[VideoStream]") -> None:
+        """Note a packet that goes to the decoder."""
+        if not packet.is_discard:
+            self._stamps[packet.opaque] = packet.pts
+            if len(self._stamps) > _TAIL:
+                del self._stamps[next(iter(self._stamps))]
+
+    def left_out(self, frame: VideoFrame) -> dict[object, int | None]:
+        """Note a frame; gives the packets that it shows to be left out, with their stamps."""
+        self._stamps.pop(frame.opaque, None)
+        self._tells = self._tells and not frame.interlaced_frame
+        passed: dict[object, int | None] = {}
+        if self._tells and frame.pts is not None:
+            passed = {
+                packet: stamp
+                for packet, stamp in self._stamps.items()
+                if stamp is not None and stamp < frame.pts
+            }
+            for packet in passed:
+                del self._stamps[packet]
+        begun, self._begun = self._begun, True
+        return passed if begun else {}
+
+    def left_at_end(self) -> dict[object, int | None]:
+        """Those that are known to be left out behind the last frame."""
+        return dict(self._stamps) if self._tells and self._begun else {}
+
+
+def _fast(
+    source: Iterator["av.Packet[VideoStream]"], coder: VideoCodecContext, *, stamped: bool = True
+) -> Iterator[Event]:
     """All frames of a film without damage.
 
     As many frames are held back as the codec reorders: what a damaged one has spoilt before it is
@@ -98,22 +152,19 @@ def _fast(source: Iterator["av.Packet[VideoStream]"], coder: VideoCodecContext) 
         _DamageError: At the first sign of it.
     """
     held: deque[Event] = deque()
-    waiting: dict[object, None] = {}
+    waiting = _Waiting(coder, stamped=stamped)
     for packet in _and_end(source):
         if packet is not None and packet.is_corrupt:
             raise _DamageError
-        if packet is not None and not packet.is_discard:
-            waiting[packet.opaque] = None
-            if len(waiting) > _TAIL:
-                del waiting[next(iter(waiting))]
+        if packet is not None:
+            waiting.add(packet)
         try:
             frames = coder.decode(packet)
         except av.FFmpegError as error:
             raise _DamageError from error
         for frame in frames:
-            if frame.is_corrupt:
+            if frame.is_corrupt or waiting.left_out(frame):
                 raise _DamageError
-            waiting.pop(frame.opaque, None)
             held.append(Event(frame.opaque, frame.pts, frame))
         while len(held) > coder.reorder_depth:
             yield held.popleft()
@@ -123,14 +174,17 @@ def _fast(source: Iterator["av.Packet[VideoStream]"], coder: VideoCodecContext) 
 
 
 def _careful(
-    source: Iterator["av.Packet[VideoStream]"], coder: VideoCodecContext
+    source: Iterator["av.Packet[VideoStream]"], coder: VideoCodecContext, *, stamped: bool = True
 ) -> Iterator[Event]:
     """All frames of any film: one thread, so that each fault is known to be its packet's."""
     lost: dict[object, int | None] = {}
+    waiting = _Waiting(coder, stamped=stamped)
     faulty: set[object] = set()
     for packet in _and_end(source):
         if packet is not None and packet.is_corrupt:
             faulty.add(packet.opaque)
+        if packet is not None:
+            waiting.add(packet)
         try:
             frames = coder.decode(packet)
         except av.FFmpegError:
@@ -139,12 +193,13 @@ def _careful(
                 lost[packet.opaque] = packet.pts
             continue
         for frame in frames:
+            lost |= waiting.left_out(frame)
             lost.pop(frame.opaque, None)
             yield from _due(lost, frame.pts)
             damaged = frame.is_corrupt or frame.opaque in faulty
             faulty.discard(frame.opaque)
             yield Event(frame.opaque, frame.pts, None if damaged else frame)
-    yield from _due(lost, None)
+    yield from _due(lost | waiting.left_at_end(), None)
 
 
 def _due(lost: dict[object, int | None], pts: int | None) -> Iterator[Event]:

@@ -25,6 +25,13 @@ class SharedFrames:
         self._layout = Ring(0, 0)
         self._coded_wh: Size = (0, 0)
 
+    @staticmethod
+    def slot_bytes(coded_wh: Size) -> int:
+        """What a frame of this size takes."""
+        width, height = coded_wh
+        chroma_width, chroma_height = -(-width // 2), -(-height // 2)
+        return _padded(width) * height + 2 * _padded(chroma_width) * chroma_height
+
     def lay_out(self, coded_wh: Size, slots: int, *, most_bytes: int) -> Ring:
         """Make room for so many frames.
 
@@ -34,8 +41,7 @@ class SharedFrames:
             VideoMemoryError: They take more than is allowed.
         """
         width, height = coded_wh
-        chroma_width, chroma_height = -(-width // 2), -(-height // 2)
-        slot_bytes = _padded(width) * height + 2 * _padded(chroma_width) * chroma_height
+        slot_bytes = self.slot_bytes(coded_wh)
         if slots * slot_bytes > most_bytes:
             raise VideoMemoryError(
                 f"expected {slots} frames of {width}x{height} px to fit into "

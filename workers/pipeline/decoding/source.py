@@ -28,8 +28,8 @@ from workers.pipeline.errors import (
 )
 from workers.pipeline.video import VideoFacts, VideoFrame
 
-_AHEAD = 4
-"""Frames that are decoded while the caller holds all the windows that it may."""
+_LEAST_AHEAD = 4
+"""Frames that are decoded while the caller holds all the windows that it may; at best a window."""
 
 
 def probe(path: Path, limits: Limits | None = None) -> VideoFacts:
@@ -84,6 +84,7 @@ class VideoSource:
     Attributes:
         facts: What the video says of itself; once the last frame was given, also whether it is
             cut short.
+        num_slots: So many frames may lie decoded, those of held windows with them.
         decoder_cpu_s: Processor time of the decoding process, when it gave the newest frame.
     """
 
@@ -100,12 +101,13 @@ class VideoSource:
         self.decoder_cpu_s = 0.0
         self._decoder = decoder
         self._limits = limits
-        self._window = window
-        self._slots = windows * window + _AHEAD
+        self._window, self._windows = window, windows
+        least = windows * window + _LEAST_AHEAD
+        fitting = limits.ring_bytes // decoder.frames.slot_bytes(self.facts.coded_wh)
+        self.num_slots = max(least, min((windows + 1) * window, fitting))
         self._orientation = Orientation(facts.rotation_deg, facts.mirrored)
         self._step_s = facts.step_s
         self._held: set[DecodedWindow] = set()
-        self._lent = 0
         self._begun = False
 
     def __enter__(self) -> Self:
@@ -136,12 +138,17 @@ class VideoSource:
         self._begun = True
         self._decoder.send(
             self._decoder.frames.lay_out(
-                self.facts.coded_wh, self._slots, most_bytes=self._limits.ring_bytes
+                self.facts.coded_wh, self.num_slots, most_bytes=self._limits.ring_bytes
             )
         )
         messages = self._messages()
         index, before_s = 0, None
-        while batch := list(islice(messages, self._window)):
+        while True:
+            if len(self._held) == self._windows:  # the decoder would wait for ever, and we for it
+                raise WindowError(f"expected windows to be released, {len(self._held)} are held")
+            batch = list(islice(messages, self._window))
+            if not batch:
+                return
             window = self._window_of(batch, index, before_s)
             index, before_s = index + len(batch), window.frames[-1].time_s
             self._held.add(window)
@@ -156,22 +163,17 @@ class VideoSource:
     def take_back(self, window: "DecodedWindow", slots: list[int]) -> None:
         """A window's places may be written again; called by its `release`."""
         self._held.discard(window)
-        self._lent -= len(slots)
         if slots:
             self._decoder.send(Free(slots))
 
     def _messages(self) -> Iterator[Frame | Lost]:
         while True:
-            if self._lent == self._slots:  # the decoder would wait for ever, and we for it
-                raise WindowError(f"expected windows to be released, {len(self._held)} are held")
             message = self._decoder.receive(self._limits.stall_s)
             if isinstance(message, Frame | End):
                 self.decoder_cpu_s = message.cpu_s
             if isinstance(message, End):
                 self.facts = replace(self.facts, cut_short=message.cut_short)
                 return
-            if isinstance(message, Frame):
-                self._lent += 1
             if isinstance(message, Frame | Lost):
                 yield message
             elif not isinstance(message, Alive):

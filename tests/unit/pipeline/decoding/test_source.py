@@ -9,8 +9,10 @@ import pytest
 from av.video.stream import VideoStream
 
 from tests.unit.pipeline.decoding.coded import SAMPLES, SIZE, drawing, encode, truth
+from workers.pipeline.decoding.limits import Limits
+from workers.pipeline.decoding.ring import SharedFrames
 from workers.pipeline.decoding.source import VideoSource, open_video, probe
-from workers.pipeline.errors import WindowError
+from workers.pipeline.errors import VideoMemoryError, WindowError
 from workers.pipeline.video import FrameSource, VideoFrame
 
 CODED = [
@@ -194,3 +196,37 @@ def test_what_was_decoded_ahead_does_not_change_a_window(tmp_path: Path) -> None
             if held is not None:
                 held.release()
             held = window
+
+
+def test_a_window_is_decoded_ahead_where_there_is_room(tmp_path: Path) -> None:
+    """While a window is worked on the next but one comes: no decoding stands in between."""
+    path = encode(tmp_path / "film.mp4", frames=60)
+    slot_bytes = SharedFrames.slot_bytes(SIZE)
+    for most_bytes, slots in ((1 << 29, 24), (22 * slot_bytes, 22), (20 * slot_bytes, 20)):
+        with open_video(path, window=8, limits=Limits(ring_bytes=most_bytes)) as video:
+            assert len(read_all(video)) == 60
+            assert video.num_slots == slots
+    with (
+        open_video(path, window=8, limits=Limits(ring_bytes=19 * slot_bytes)) as video,
+        pytest.raises(VideoMemoryError),
+    ):
+        next(iter(video))
+
+
+@pytest.mark.parametrize("broken", [12, 25, 33])
+def test_what_a_decoder_leaves_out_without_a_word_is_damaged(tmp_path: Path, broken: int) -> None:
+    """HEVC: nothing comes of the frames that refer to a broken one, and no fault is told."""
+    path = encode(tmp_path / "film.mp4", "libx265", frames=40)
+    whole = truth(path)
+    with av.open(path) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+        place, size = packets[broken].pos, packets[broken].size
+    data = bytearray(path.read_bytes())
+    assert place is not None
+    data[place + 4 : place + min(size, 24)] = b"\xff" * (min(size, 24) - 4)
+    path.write_bytes(data)
+    assert len(truth(path).pts) < 40
+    with open_video(path, window=8) as video:
+        frames = read_all(video)
+    assert [frame.pts for frame in frames] == whole.pts
+    assert 0 < sum(frame.picture is None for frame in frames) == 40 - len(truth(path).pts)
