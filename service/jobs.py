@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, Literal, Self
 from uuid import UUID
@@ -9,7 +10,6 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy.orm import Session
 
-from service.blobs import BlobStore
 from service.database import jobs as rows
 from service.database.tables import Job, JobState
 from service.errors import (
@@ -18,6 +18,7 @@ from service.errors import (
     JobNotFoundError,
     JobNotRetryableError,
 )
+from service.leftovers import Belongings
 from service.videos import find_video
 
 FINISHED: Final[frozenset[JobState]] = frozenset(("succeeded", "failed", "canceled"))
@@ -184,19 +185,31 @@ def retry_job(session: Session, tenant_id: UUID, job_id: UUID, *, now: datetime)
     return job
 
 
-def delete_job(session: Session, store: BlobStore, tenant_id: UUID, job_id: UUID) -> None:
-    """Delete a job and all that it stored; its video stays.
+def end_job(session: Session, tenant_id: UUID, job_id: UUID, *, now: datetime) -> Belongings:
+    """Take a job from its worker, because it is to be deleted; see leftovers.py.
 
-    The blobs go first. If a blob cannot be removed, the rows stay, and it can be asked for again.
+    Returns:
+        What goes with it.
 
     Raises:
         JobNotFoundError: There is none.
-        BlobUnavailableError: The blob store failed.
     """
-    keys = rows.delete_job(session, tenant_id, job_id)
+    return _belongings(job_id, rows.end_job(session, tenant_id, job_id, now=now))
+
+
+def delete_job(session: Session, tenant_id: UUID, job_id: UUID) -> Belongings:
+    """Delete the rows of a job, once its blobs are gone; its video stays.
+
+    Returns:
+        What went along.
+
+    Raises:
+        JobNotFoundError: There is none.
+    """
+    return _belongings(job_id, rows.delete_job(session, tenant_id, job_id))
+
+
+def _belongings(job_id: UUID, keys: Sequence[str] | None) -> Belongings:
     if keys is None:
         raise JobNotFoundError(f"there is no job {job_id}")
-    for key in keys:
-        store.delete(key)
-    # Also what a worker stored without having told the database yet.
-    store.delete_prefix(f"jobs/{job_id}")
+    return Belongings((job_id,), tuple(keys), (f"jobs/{job_id}",))

@@ -20,10 +20,19 @@ from service.database.engine import Database, current_time
 from service.database.ids import made_at
 from service.database.jobs import known_jobs
 from service.database.tenants import first_tenant_made_at
-from service.database.videos import known_videos
+from service.database.videos import known_videos, named_sources
+from service.videos import source_key
+
+
+def _videos(session: Session, owners: Sequence[UUID]) -> set[UUID]:
+    """Those of these whose blobs a video names: its own, or another upload of its bytes."""
+    known = known_videos(session, owners)
+    others = {source_key(owner): owner for owner in owners if owner not in known}
+    return known | {others[key] for key in named_sources(session, others)}
+
 
 _OWNERS: Final[dict[str, Callable[[Session, Sequence[UUID]], set[UUID]]]] = {
-    "videos": known_videos,
+    "videos": _videos,
     "jobs": known_jobs,
 }
 """Whose blobs lie under which folder of keys, and which of them there are."""

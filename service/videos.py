@@ -1,7 +1,7 @@
 """Rules of videos: the same bytes are one video of a tenant, and deleting leaves nothing of it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -10,25 +10,38 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy.orm import Session
 
-from service.blobs import BlobStore, StoredBlob
+from service.blobs import StoredBlob
 from service.database import jobs as job_rows
 from service.database import videos as video_rows
 from service.database.jobs import JobFilter
 from service.database.tables import Video
 from service.errors import VideoConflictError, VideoNotFoundError
+from service.leftovers import Belongings
 
 MOST_METADATA_BYTES: Final = 16 << 10
+MOST_METADATA_LEVELS: Final = 32
 
 
 def _storable(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Metadata as both databases keep it: finite numbers, valid text, not too much."""
+    """Metadata as databases keep it and answers show it: plain JSON, not too much nor too deep."""
+    if not _within(metadata, MOST_METADATA_LEVELS):
+        raise ValueError(f"expected at most {MOST_METADATA_LEVELS} levels, got more")
     try:
         content = json.dumps(metadata, allow_nan=False, ensure_ascii=False).encode()
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ValueError("expected plain JSON: finite numbers, valid text") from error
     if len(content) > MOST_METADATA_BYTES:
         raise ValueError(f"expected at most {MOST_METADATA_BYTES} bytes, got {len(content)}")
     return metadata
+
+
+def _within(value: object, levels: int) -> bool:
+    """Whether no more than so many objects and lists lie in each other."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if not isinstance(value, list):
+        return True
+    return levels > 0 and all(_within(inner, levels - 1) for inner in value)
 
 
 SubjectReference = Annotated[
@@ -68,18 +81,30 @@ def source_key(video_id: UUID) -> str:
     return f"videos/{video_id}/source"
 
 
-def add_video(
+def add_video(  # noqa: PLR0913 - whose, what it is, and what is known of it
     session: Session,
     tenant_id: UUID,
     upload: Upload,
     description: VideoDescription,
     *,
+    lost_key: str | None = None,
     now: datetime,
 ) -> tuple[Video, bool]:
     """Make an upload the tenant's video, or give the tenant's video of the same bytes.
 
+    What a known video lacks is filled in: its bytes and the infant.
+
+    Args:
+        session: Writes.
+        tenant_id: Whose it is.
+        upload: What arrived.
+        description: What the tenant says of it.
+        lost_key: Where bytes that are known should lie and do not.
+        now: The moment.
+
     Returns:
-        The video, and whether it is the new one; if not, the upload's blob is not needed.
+        The video, and whether it is the new one. The upload's blob is not needed where it is not
+        the video's.
 
     Raises:
         VideoConflictError: The bytes are known as another infant's.
@@ -96,8 +121,12 @@ def add_video(
         created_at=now,
     )
     known, new = video_rows.add_video(session, video)
+    if not new and known.blob_key == lost_key:
+        known.blob_key = upload.blob.key
     said = description.subject_reference
-    if not new and said is not None and said != known.subject_reference:
+    if known.subject_reference is None:
+        known.subject_reference = said
+    elif said not in (None, known.subject_reference):
         # Silently keeping the old reference would file one infant's recording under another.
         raise VideoConflictError(
             f"these bytes are video {known.id} already, with another subject reference"
@@ -117,30 +146,39 @@ def find_video(session: Session, tenant_id: UUID, video_id: UUID) -> Video:
     return video
 
 
-def delete_video(
-    session: Session, store: BlobStore, tenant_id: UUID, video_id: UUID
-) -> tuple[UUID, ...]:
-    """Delete a video and all that came from it: rows, blobs, jobs, and with them their messages.
-
-    The blobs go first. If a blob cannot be removed, the rows stay, and it can be asked for again.
+def end_video(session: Session, tenant_id: UUID, video_id: UUID, *, now: datetime) -> Belongings:
+    """Take a video's jobs from their workers, because it is to be deleted; see leftovers.py.
 
     Returns:
-        The jobs that went along.
+        What goes with it.
 
     Raises:
         VideoNotFoundError: There is none.
-        BlobUnavailableError: The blob store failed.
+    """
+    jobs = tuple(_job_ids(session, tenant_id, video_id))
+    keys = video_rows.end_jobs(session, tenant_id, video_id, now=now)
+    return _belongings(video_id, jobs, keys)
+
+
+def delete_video(session: Session, tenant_id: UUID, video_id: UUID) -> Belongings:
+    """Delete the rows of a video and of all that came from it, once its blobs are gone.
+
+    Returns:
+        What went along.
+
+    Raises:
+        VideoNotFoundError: There is none.
     """
     jobs = tuple(_job_ids(session, tenant_id, video_id))
     keys = video_rows.delete_video(session, tenant_id, video_id)
+    return _belongings(video_id, jobs, keys)
+
+
+def _belongings(video_id: UUID, jobs: tuple[UUID, ...], keys: Sequence[str] | None) -> Belongings:
     if keys is None:
         raise VideoNotFoundError(f"there is no video {video_id}")
-    for key in keys:
-        store.delete(key)
-    # Also what a worker stored without having told the database yet.
-    for prefix in (f"videos/{video_id}", *(f"jobs/{job_id}" for job_id in jobs)):
-        store.delete_prefix(prefix)
-    return jobs
+    folders = (f"videos/{video_id}", *(f"jobs/{job_id}" for job_id in jobs))
+    return Belongings(jobs, tuple(keys), folders)
 
 
 def _job_ids(session: Session, tenant_id: UUID, video_id: UUID) -> Iterator[UUID]:

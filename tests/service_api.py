@@ -89,6 +89,12 @@ class Api:
         return UUID(answer.json()["job"]["id"])
 
 
+def blobs(api: Api) -> list[str]:
+    """All keys in the store, and the parts that are still being written."""
+    folder = api.service.settings.data_dir / "blobs"
+    return [*api.service.store.keys(), *(path.name for path in folder.glob(".parts/*"))]
+
+
 @contextmanager
 def running_api(settings: Settings) -> Iterator[Api]:
     """An app over migrated tables, from its start to its end."""

@@ -41,10 +41,11 @@ def make_tenant(database: Database, name: str = "ward 3") -> Tenant:
 
 def new_video(tenant_id: UUID, number: int = 1, **more: Any) -> Video:  # noqa: ANN401 - columns
     """A video that was not stored yet, with bytes of its own for each number."""
-    facts = {"subject_reference": None, "probe": None, "created_at": NOW} | more
+    facts = {"subject_reference": None, "probe": None, "created_at": NOW}
+    facts |= {"blob_key": f"videos/{number}"} | more
     return Video(
         tenant_id=tenant_id, sha256=f"{number:064x}", size_bytes=1000, media_type="video/mp4",
-        blob_key=f"videos/{number}", **facts,
+        **facts,
     )  # fmt: skip
 
 

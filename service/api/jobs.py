@@ -35,8 +35,18 @@ from service.database.engine import current_time
 from service.database.jobs import JobFilter, list_jobs
 from service.database.pages import Cursor
 from service.database.tables import Job
-from service.jobs import FINISHED, JobRequest, add_job, cancel_job, delete_job, find_job, retry_job
+from service.jobs import (
+    FINISHED,
+    JobRequest,
+    add_job,
+    cancel_job,
+    delete_job,
+    end_job,
+    find_job,
+    retry_job,
+)
 from service.keys import Caller
+from service.leftovers import remove_blobs, remove_leftovers
 from service.log_lines import facts_of_request
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -170,8 +180,12 @@ def remove_job(job_id: JobId, service: Parts, caller: Writer) -> None:
     """Delete a job and all that it stored, for good; its video stays."""
     facts_of_request().job_id = job_id
     with service.database.write() as session:
-        delete_job(session, service.store, caller.tenant_id, job_id)
+        found = end_job(session, caller.tenant_id, job_id, now=current_time(session))
+    remove_blobs(service.store, found.keys, found.folders)
+    with service.database.write() as session:
+        gone = delete_job(session, caller.tenant_id, job_id)
         note(session, caller, "job.delete", job_id, now=current_time(session))
+    remove_leftovers(service.store, gone.keys, gone.folders)
 
 
 def _first_look(

@@ -32,10 +32,12 @@ from service.database.engine import current_time
 from service.database.ids import new_id
 from service.database.pages import Cursor
 from service.database.tables import Job, Video
-from service.database.videos import VideoFilter, list_videos
+from service.database.videos import VideoFilter, find_video_by_sha256, list_videos
+from service.errors import BlobMissingError
 from service.jobs import JobRequest, add_job
 from service.keys import Caller
-from service.videos import VideoDescription, add_video, delete_video, find_video
+from service.leftovers import remove_blobs, remove_leftovers
+from service.videos import VideoDescription, add_video, delete_video, end_video, find_video
 
 router = APIRouter(prefix="/v1/videos", tags=["videos"])
 
@@ -153,11 +155,15 @@ def show_video(video_id: VideoId, service: Parts, caller: Reader) -> VideoAnswer
 def remove_video(video_id: VideoId, service: Parts, caller: Writer) -> None:
     """Delete a video for good, and all that came from it: jobs, keypoints, stills, films."""
     with service.database.write() as session:
-        jobs = delete_video(session, service.store, caller.tenant_id, video_id)
+        found = end_video(session, caller.tenant_id, video_id, now=current_time(session))
+    remove_blobs(service.store, found.keys, found.folders)
+    with service.database.write() as session:
+        gone = delete_video(session, caller.tenant_id, video_id)
         now = current_time(session)
         note(session, caller, "video.delete", video_id, now=now)
-        for job_id in jobs:
+        for job_id in gone.jobs:
             note(session, caller, "job.delete", job_id, now=now)
+    remove_leftovers(service.store, gone.keys, gone.folders)
 
 
 @dataclass(frozen=True)
@@ -179,12 +185,15 @@ def _register(
     service: Service, caller: Caller, form: Form, order: _Order | None
 ) -> tuple[Video, bool, Job | None]:
     """Make what arrived a video, with its job; the blob stays only where it is needed."""
-    needed = False
+    upload, needed = form.upload, False
     try:
         description = _description(form.fields)
+        lost_key = _lost_key(service, caller, upload.blob.sha256)
         with service.database.write() as session:
             now = current_time(session)
-            video, new = add_video(session, caller.tenant_id, form.upload, description, now=now)
+            video, new = add_video(
+                session, caller.tenant_id, upload, description, lost_key=lost_key, now=now
+            )
             note(session, caller, "video.create", video.id, now=now)
             job, new_job = None, False
             if order is not None:
@@ -194,13 +203,27 @@ def _register(
                     idempotency_key=order.idempotency_key, now=now,
                 )  # fmt: skip
                 note(session, caller, "job.create", job.id, now=now)
-        needed = new
+            needed = True  # unless told otherwise: of a commit, only the answer may be lost
+        needed = video.blob_key == upload.blob.key
+        if job is not None and new_job:
+            send_message(service, job)
     finally:
         if not needed:
-            service.store.delete(form.upload.blob.key)
-    if job is not None and new_job:
-        send_message(service, job)
+            remove_leftovers(service.store, [upload.blob.key])
     return video, new, job
+
+
+def _lost_key(service: Service, caller: Caller, sha256: str) -> str | None:
+    """Where the bytes of a known video should lie and do not; None where all is well."""
+    with service.database.read() as session:
+        known = find_video_by_sha256(session, caller.tenant_id, sha256)
+    if known is None:
+        return None
+    try:
+        service.store.size(known.blob_key)
+    except BlobMissingError:
+        return known.blob_key
+    return None
 
 
 def _description(fields: Mapping[str, str]) -> VideoDescription:

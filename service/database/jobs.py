@@ -18,6 +18,8 @@ from service.database.pages import Cursor, Page, read_page
 from service.database.tables import Artifact, Job, JobStage, JobState, Video
 from service.errors import VideoNotFoundError
 
+UNFINISHED: Final[tuple[JobState, ...]] = ("queued", "running")
+
 # The question that is asked most: put together once.
 _JOB_OF_TENANT: Final = (
     select(Job)
@@ -141,8 +143,7 @@ def request_cancel(session: Session, tenant_id: UUID, job_id: UUID, *, now: date
     """
     own = update(Job).where(Job.id == job_id, Job.tenant_id == tenant_id)
     # The row is taken first: between two statements a worker could claim or release the job.
-    running_or_queued = own.where(Job.state.in_(("queued", "running")))
-    if not changed(session, running_or_queued.values(cancel_requested=True)):
+    if not changed(session, own.where(Job.state.in_(UNFINISHED)).values(cancel_requested=True)):
         return False
     waiting = own.where(Job.state == "queued")
     changed(session, waiting.values(state="canceled", finished_at=now))
@@ -169,10 +170,29 @@ def retry(session: Session, tenant_id: UUID, job_id: UUID, *, now: datetime) -> 
     )  # fmt: skip
 
 
+def canceled(now: datetime) -> dict[str, object]:
+    """What becomes of a job that is taken from whoever has it: its lease holds no longer."""
+    ended = {"state": "canceled", "cancel_requested": True, "finished_at": now}
+    return ended | {"lease_token": None, "lease_until": None}
+
+
+def end_job(
+    session: Session, tenant_id: UUID, job_id: UUID, *, now: datetime
+) -> Sequence[str] | None:
+    """Cancel a job, also where it runs: its worker stores nothing more.
+
+    Returns:
+        The keys of its blobs, or None where the tenant has no such job.
+    """
+    if find_job(session, tenant_id, job_id) is None:
+        return None
+    unfinished = update(Job).where(Job.id == job_id, Job.state.in_(UNFINISHED))
+    changed(session, unfinished.values(canceled(now)))
+    return session.scalars(select(Artifact.blob_key).where(Artifact.job_id == job_id)).all()
+
+
 def delete_job(session: Session, tenant_id: UUID, job_id: UUID) -> Sequence[str] | None:
     """Delete a job and all that it stored; its video stays.
-
-    Delete the blobs before the session commits: what fails then can be asked for again.
 
     Returns:
         The keys of its blobs, or None where the tenant has no such job.

@@ -1,16 +1,17 @@
 """SQL of videos. All reading names the tenant: another's video is not there."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Select, delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from service.database.changes import changed
 from service.database.columns import JsonObject
+from service.database.jobs import UNFINISHED, canceled
 from service.database.pages import Cursor, Page, read_page
 from service.database.tables import Artifact, Job, Video
 
@@ -34,13 +35,15 @@ def add_video(session: Session, video: Video) -> tuple[Video, bool]:
     """Store an uploaded video, or give the tenant's video of the same bytes.
 
     Returns:
-        The video, and whether it is the new one; if not, the new blob is not needed.
+        The video, and whether it is the new one; if not, it is held until the session ends, so
+        that of two uploads only one adds to it.
     """
     try:
         with session.begin_nested():
             session.add(video)
     except IntegrityError:
-        known = find_video_by_sha256(session, video.tenant_id, video.sha256)
+        same = _of_bytes(video.tenant_id, video.sha256).with_for_update(key_share=True)
+        known = session.scalars(same).one_or_none()
         if known is None:
             raise
         return known, False
@@ -58,10 +61,18 @@ def known_videos(session: Session, video_ids: Sequence[UUID]) -> set[UUID]:
     return {*session.scalars(select(Video.id).where(Video.id.in_(video_ids)))}
 
 
+def named_sources(session: Session, keys: Collection[str]) -> set[str]:
+    """Those of these keys under which the bytes of a video lie, whoever's it is."""
+    return {*session.scalars(select(Video.blob_key).where(Video.blob_key.in_(keys)))}
+
+
 def find_video_by_sha256(session: Session, tenant_id: UUID, sha256: str) -> Video | None:
     """The tenant's video with these bytes."""
-    query = select(Video).where(Video.tenant_id == tenant_id, Video.sha256 == sha256)
-    return session.scalars(query).one_or_none()
+    return session.scalars(_of_bytes(tenant_id, sha256)).one_or_none()
+
+
+def _of_bytes(tenant_id: UUID, sha256: str) -> Select[Video]:
+    return select(Video).where(Video.tenant_id == tenant_id, Video.sha256 == sha256)
 
 
 def list_videos(
@@ -88,10 +99,26 @@ def store_probe(session: Session, video_id: UUID, probe: JsonObject) -> bool:
     return changed(session, update(Video).where(Video.id == video_id).values(probe=probe))
 
 
+def end_jobs(
+    session: Session, tenant_id: UUID, video_id: UUID, *, now: datetime
+) -> Sequence[str] | None:
+    """Cancel a video's jobs, also those that run: their workers store nothing more.
+
+    Returns:
+        The keys of all the video's blobs, or None where the tenant has no such video.
+    """
+    own = select(Video.blob_key).where(Video.id == video_id, Video.tenant_id == tenant_id)
+    source = session.scalars(own).one_or_none()
+    if source is None:
+        return None
+    jobs = update(Job).where(Job.video_id == video_id, Job.state.in_(UNFINISHED))
+    changed(session, jobs.values(canceled(now)))
+    artifacts = select(Artifact.blob_key).join(Job, Job.id == Artifact.job_id)
+    return [source, *session.scalars(artifacts.where(Job.video_id == video_id))]
+
+
 def delete_video(session: Session, tenant_id: UUID, video_id: UUID) -> Sequence[str] | None:
     """Delete a video with its jobs and all that they stored.
-
-    Delete the blobs before the session commits: what fails then can be asked for again.
 
     Returns:
         The keys of all its blobs, or None where the tenant has no such video.

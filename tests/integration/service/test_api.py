@@ -2,7 +2,9 @@
 
 import gzip
 import socket
+import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -10,9 +12,12 @@ from uuid import UUID
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import select
 
 from service.api.app import create_app
+from service.database.engine import Database
 from service.database.leases import cancel_held
+from service.database.tables import Video
 from service.settings import Settings
 from tests.model_files import write_empty_pose_model
 from tests.results_rows import finished_job, running_job, written
@@ -68,6 +73,47 @@ def test_many_requests_with_one_idempotency_key_make_one_job(api: Api) -> None:
     assert len({answer.json()["id"] for answer in answers}) == 1
     messages = api.service.settings.data_dir / "broker" / "messages"
     assert len(list(messages.iterdir())) == 1
+
+
+def test_of_many_infants_at_once_one_is_the_videos(api: Api) -> None:
+    api.upload()
+    answers = at_once(lambda n: api.upload(fields={"subject_reference": f"S{n}"}), 8)
+    assert sorted(answer.status_code for answer in answers) == [200] + [409] * 7
+    (told,) = (answer.json()["video"] for answer in answers if answer.is_success)
+    (video,) = api.get("/v1/videos").json()["items"]
+    assert video == told
+    assert video["subject_reference"] is not None
+
+
+def test_of_many_uploads_at_once_one_brings_lost_bytes_back(api: Api) -> None:
+    video_id = api.upload().json()["video"]["id"]
+    lost = f"videos/{video_id}/source"
+    api.service.store.delete(lost)
+    answers = at_once(lambda _: api.upload(), 8)
+    assert [answer.status_code for answer in answers] == [200] * 8
+    (key,) = api.service.store.keys()
+    with api.service.database.read() as session:
+        assert session.scalars(select(Video.blob_key)).all() == [key]
+    assert b"".join(api.service.store.open(key)) == MP4
+
+
+def test_a_store_that_takes_longer_than_a_transaction_may_be_idle(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.api.app.Database", partial(Database, patience_s=0.5))
+    with running_api(settings) as api:
+        job_id, _ = finished_job(api)
+        video_id = api.get(f"/v1/jobs/{job_id}").json()["video_id"]
+        store, delete = api.service.store, api.service.store.delete
+
+        def delete_slowly(key: str) -> None:
+            time.sleep(1)
+            delete(key)
+
+        monkeypatch.setattr(store, "delete", delete_slowly)
+        for place in (f"/v1/jobs/{job_id}", f"/v1/videos/{video_id}"):
+            assert api.ask("DELETE", place).status_code == 204
+        assert list(store.keys()) == []
 
 
 def test_awkward_text_is_kept_to_the_letter(api: Api) -> None:

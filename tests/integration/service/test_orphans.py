@@ -102,6 +102,17 @@ def test_what_no_row_names_is_found_after_a_day(
     assert list(find_orphans(database, store)) == []
 
 
+def test_bytes_that_came_again_are_no_orphans(
+    database: Database, store: BlobStore, tenant: Tenant
+) -> None:
+    video, later = begun(3), begun(2)
+    with database.write() as session:
+        add_video(session, new_video(tenant.id, id=video, blob_key=source_key(later)))
+    put(store, source_key(later))
+    put(store, source_key(lost := begun(2)))
+    assert list(find_orphans(database, store)) == [f"videos/{lost}"]
+
+
 def test_a_database_without_tenants_has_lost_nothing(database: Database, store: BlobStore) -> None:
     key = put(store, source_key(begun(2)))
     assert list(find_orphans(database, store)) == []

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select, update
@@ -16,7 +17,8 @@ from service.database.results import find_preview, list_previews
 from service.database.tables import Artifact, Frame, Job, Preview, Window
 from service.database.videos import find_video
 from service.database.workers import list_workers
-from service.videos import delete_video
+from service.leftovers import remove_blobs, remove_leftovers
+from service.videos import delete_video, end_video
 from tests.integration.service.workers.conftest import FRAMES
 from tests.worker_room import SWEEPER, Room, same_files, write_film
 from workers.previewing_job import FILES
@@ -109,6 +111,16 @@ def test_a_lost_message_is_sent_again(room: Room, film: Path, expected: Path) ->
     same_files(room, job_id, expected)
 
 
+def delete(room: Room, video_id: UUID) -> None:
+    """Delete a video as the API does."""
+    with room.database.write() as session:
+        found = end_video(session, room.tenant.id, video_id, now=current_time(session))
+    remove_blobs(room.store, found.keys, found.folders)
+    with room.database.write() as session:
+        gone = delete_video(session, room.tenant.id, video_id)
+    remove_leftovers(room.store, gone.keys, gone.folders)
+
+
 @pytest.mark.parametrize("stage", ["extract", "preview"])
 def test_deleting_a_video_leaves_nothing_of_it(room: Room, tmp_path: Path, stage: str) -> None:
     """Also what its worker was making at that moment."""
@@ -117,12 +129,10 @@ def test_deleting_a_video_leaves_nothing_of_it(room: Room, tmp_path: Path, stage
     job = room.wait(job_id, lambda job: (job.stage, job.state) == (stage, "running"))
     if stage == "extract":
         job = room.wait(job_id, lambda job: job.frames_done > 0)
-    with room.database.write() as session:
-        delete_video(session, room.store, room.tenant.id, job.video_id)
+    delete(room, job.video_id)
     after = room.finished(room.add(film))  # the same worker has done with the other one by then
     assert after.state == "succeeded"
-    with room.database.write() as session:
-        delete_video(session, room.store, room.tenant.id, after.video_id)
+    delete(room, after.video_id)
     with room.database.read() as session:
         for table in (Frame, Window, Preview, Artifact):
             query = select(table).where(table.job_id.in_([job_id, after.id]))

@@ -3,18 +3,24 @@
 import errno
 import hashlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from service.audit import note as audit_note
 from service.blobs import parts
-from service.errors import BlobUnavailableError
-from tests.service_api import MP4, Api
+from service.database.tables import Video
+from service.errors import BlobUnavailableError, DatabaseUnavailableError
+from tests.service_api import MP4, Api, blobs
+from tests.service_rows import find
 
 BOUNDARY = "cut-here"
 HEADERS = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
@@ -27,12 +33,6 @@ def form(*parts_of_form: tuple[str, bytes], end: bytes = b"--") -> bytes:
         head = f"--{BOUNDARY}\r\nContent-Disposition: form-data; {parameters}\r\n\r\n"
         body += head.encode() + content + b"\r\n"
     return body + f"--{BOUNDARY}".encode() + end + b"\r\n"
-
-
-def blobs(api: Api) -> list[str]:
-    """All keys in the store, and the parts that are still being written."""
-    folder = api.service.settings.data_dir / "blobs"
-    return [*api.service.store.keys(), *(path.name for path in folder.glob(".parts/*"))]
 
 
 def refused(api: Api, body: bytes, **more: str) -> tuple[int, str]:
@@ -76,6 +76,33 @@ def test_known_bytes_are_not_filed_under_another_infant(api: Api) -> None:
     answer = api.upload(fields={"subject_reference": "b"})
     assert (answer.status_code, answer.json()["code"]) == (409, "video.conflict")
     assert first.json()["video"]["id"] in answer.json()["detail"]
+    assert len(blobs(api)) == 1
+
+
+def test_known_bytes_without_an_infant_are_given_one(api: Api) -> None:
+    first = api.upload().json()["video"]
+    told = api.upload(fields={"subject_reference": "a"})
+    assert (told.status_code, told.json()["video"]) == (200, first | {"subject_reference": "a"})
+    assert api.get(f"/v1/videos/{first['id']}").json()["subject_reference"] == "a"
+    assert api.upload(fields={"subject_reference": "b"}).status_code == 409
+    assert len(blobs(api)) == 1
+
+
+def nested(levels: int, opened: str, closed: str) -> str:
+    """Metadata of so many objects or lists, one in the other."""
+    return '{"a":' + opened * (levels - 2) + "[]" + closed * (levels - 2) + "}"
+
+
+@pytest.mark.parametrize("brackets", [("[", "]"), ('{"a":', "}")])
+@pytest.mark.parametrize("levels", [33, 300])
+def test_metadata_that_is_nested_too_deeply_is_refused(
+    api: Api, levels: int, brackets: tuple[str, str]
+) -> None:
+    kept = api.upload(fields={"metadata": nested(32, *brackets)}).json()["video"]
+    answer = api.upload(MP4 + b"2", fields={"metadata": nested(levels, *brackets)})
+    assert (answer.status_code, answer.json()["code"]) == (422, "request.invalid")
+    assert answer.json()["errors"][0]["location"] == "body.metadata"
+    assert api.get("/v1/videos").json()["items"] == [kept]
     assert len(blobs(api)) == 1
 
 
@@ -199,6 +226,79 @@ def test_a_database_that_fails_leaves_no_blob(api: Api, monkeypatch: pytest.Monk
     assert blobs(api) == []
 
 
+def source_of(api: Api, video_id: str) -> bytes:
+    """The bytes where the video's row says that they lie."""
+    with api.service.database.read() as session:
+        key = session.scalars(select(Video.blob_key).where(Video.id == UUID(video_id))).one()
+    return b"".join(api.service.store.open(key))
+
+
+def test_a_commit_whose_answer_was_lost_leaves_a_whole_video(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = api.service.database.write
+
+    @contextmanager
+    def losing_the_answer() -> Iterator[Session]:
+        with write() as session:
+            yield session
+            uploaded = any(isinstance(row, Video) for row in session.identity_map.values())
+        if uploaded:
+            raise DatabaseUnavailableError("cut off")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(api.service.database, "write", losing_the_answer)
+        answer = api.upload()
+    assert (answer.status_code, answer.json()["code"]) == (503, "database.unavailable")
+    (video,) = api.get("/v1/videos").json()["items"]
+    assert source_of(api, video["id"]) == MP4
+    assert api.upload().json()["video"] == video
+    assert blobs(api) == [f"videos/{video['id']}/source"]
+
+
+def test_a_database_that_was_never_there_leaves_no_blob(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise DatabaseUnavailableError("away")
+
+    monkeypatch.setattr("service.api.videos.add_video", away)
+    assert api.upload().status_code == 503
+    assert blobs(api) == []
+
+
+def test_bytes_that_were_lost_are_brought_back_by_another_upload(api: Api) -> None:
+    video = api.upload().json()["video"]
+    api.service.store.delete(f"videos/{video['id']}/source")
+    again = api.upload(query="?extract=true")
+    assert (again.status_code, again.json()["video"]) == (200, video)
+    assert source_of(api, video["id"]) == MP4
+    kept = blobs(api)
+    assert len(kept) == 1
+    assert api.upload().status_code == 200
+    assert blobs(api) == kept
+    assert api.ask("DELETE", f"/v1/videos/{video['id']}").status_code == 204
+    assert blobs(api) == []
+
+
+def test_an_order_stands_though_its_spare_blob_cannot_be_removed(
+    api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    video = api.upload().json()["video"]
+
+    def fail(key: str) -> None:
+        raise BlobUnavailableError(f"{key}: away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(api.service.store, "delete", fail)
+        answer = api.upload(query="?extract=true")
+    assert (answer.status_code, answer.json()["video"]) == (200, video)
+    assert find(api.service.database, UUID(answer.json()["job"]["id"])).sent_at is not None
+    messages = api.service.settings.data_dir / "broker" / "messages"
+    assert len(list(messages.iterdir())) == 1
+    assert "aggpose db orphans" in caplog.text
+
+
 def test_a_client_that_goes_away_leaves_nothing(api: Api) -> None:
     body = form(('name="file"', MP4 * 10))[:50_000]
     arriving = [
@@ -220,33 +320,4 @@ def test_a_client_that_goes_away_leaves_nothing(api: Api) -> None:
 
     api.portal.call(api.app, scope, receive, send)
     assert (arriving, sent) == ([], [])
-    assert blobs(api) == []
-
-
-def test_deleting_a_video_takes_everything_along(api: Api) -> None:
-    job_id = api.job()
-    video_id = api.get(f"/v1/jobs/{job_id}").json()["video_id"]
-    api.service.store.put(f"jobs/{job_id}/preview.mp4", [b"film"], max_bytes=10)
-    assert api.ask("DELETE", f"/v1/videos/{video_id}").status_code == 204
-    assert blobs(api) == []
-    for path in (f"/v1/videos/{video_id}", f"/v1/jobs/{job_id}"):
-        assert api.get(path).status_code == 404
-    assert api.ask("DELETE", f"/v1/videos/{video_id}").status_code == 404
-
-
-def test_what_cannot_be_deleted_can_be_asked_for_again(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    video_id = api.upload().json()["video"]["id"]
-
-    def fail(key: str) -> None:
-        raise BlobUnavailableError(key)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(api.service.store, "delete", fail)
-        answer = api.ask("DELETE", f"/v1/videos/{video_id}")
-    assert (answer.status_code, answer.json()["code"]) == (503, "blob.unavailable")
-    assert answer.headers["retry-after"] == "5"
-    assert video_id not in answer.json()["detail"]
-    assert api.ask("DELETE", f"/v1/videos/{video_id}").status_code == 204
     assert blobs(api) == []
