@@ -8,26 +8,36 @@ from model.spec.errors import OutputError
 
 
 @contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say which file or folder it is where the block's writing fails.
+
+    Raises:
+        OutputError: The block met an OSError: no room, no permission, or the like.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+@contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
     """Give a path to write to; when the block ends well, it takes the place of `path`.
 
     Raises:
         OutputError: `path` cannot be written; what stood there before still does.
     """
-    try:
+    aside = path.with_name(f".{path.name}.part")
+    with writing(path):
         if path.is_dir():
             raise OutputError(f"{path}: expected the name of a file, got a folder")
         if not path.parent.is_dir():
             raise OutputError(f"{path}: cannot be written: there is no folder {path.parent}")
-        aside = path.with_name(f".{path.name}.part")
         aside.touch()
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
     try:
-        yield aside
-        aside.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+        with writing(path):
+            yield aside
+            aside.replace(path)
     finally:
         with suppress(OSError):
             aside.unlink(missing_ok=True)

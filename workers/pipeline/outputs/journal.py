@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 
 from model.spec.errors import OutputError
+from model.spec.files import writing
 from model.spec.sequence import Rows, Sightings
 
 _MAGIC: Final = b"aggpose journal 1\n"
@@ -49,15 +50,14 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.entries: list[Entry] = []
-        try:
-            self._file = path.open("r+b" if path.exists() else "x+b")
-        except OSError as error:
-            raise _unwritable(path, error) from error
-        try:
-            self._read()
-        except BaseException:
-            self._file.close()
-            raise
+        with writing(path):
+            # Unbuffered: what a full disk refuses must not be tried again by `close`.
+            self._file = path.open("r+b" if path.exists() else "x+b", buffering=0)
+            try:
+                self._read()
+            except BaseException:
+                self._file.close()
+                raise
 
     def _read(self) -> None:
         begin = self._file.read(len(_MAGIC))
@@ -66,7 +66,7 @@ class Journal:
         end = len(_MAGIC)
         if len(begin) < end:
             self._file.seek(0)
-            self._file.write(_MAGIC)
+            self._write(_MAGIC)
         while (entry := _next_entry(self._file)) is not None:
             self.entries.append(entry)
             end = self._file.tell()
@@ -80,15 +80,34 @@ class Journal:
             OutputError: No room, or the like; the entries before it stay.
         """
         content = _packed(entry)
-        try:
-            self._file.write(_HEAD.pack(len(content), zlib.crc32(content)) + content)
-            self._file.flush()
-        except OSError as error:
-            raise _unwritable(self._path, error) from error
+        with writing(self._path):
+            self._write(_HEAD.pack(len(content), zlib.crc32(content)) + content)
+
+    def restart(self) -> None:
+        """Forget all entries.
+
+        Raises:
+            OutputError: The file cannot be written.
+        """
+        self.entries.clear()
+        with writing(self._path):
+            self._file.seek(len(_MAGIC))
+            self._file.truncate()
 
     def close(self) -> None:
-        """Close the file; it stays."""
-        self._file.close()
+        """Close the file; it stays.
+
+        Raises:
+            OutputError: What was written did not arrive, as some network drives say only now.
+        """
+        with writing(self._path):
+            self._file.close()
+
+    def _write(self, content: bytes) -> None:
+        """Write all of it: an unbuffered file takes a part where a disk is nearly full."""
+        left = memoryview(content)
+        while left:
+            left = left[self._file.write(left) :]
 
 
 def _next_entry(file: BinaryIO) -> Entry | None:
@@ -116,7 +135,3 @@ def _packed(entry: Entry) -> bytes:
     content = io.BytesIO()
     np.savez(content, **columns)
     return content.getvalue()
-
-
-def _unwritable(path: Path, error: OSError) -> OutputError:
-    return OutputError(f"{path}: cannot be written: {error.strerror or error}")

@@ -1,5 +1,6 @@
 """The journal: what was appended is there again, whatever happened to the file's end."""
 
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -93,3 +94,29 @@ def test_another_file_is_left_alone(tmp_path: Path) -> None:
 def test_no_folder(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot be written"):
         Journal(tmp_path / "nowhere" / "journal")
+
+
+def test_a_full_disk_is_an_error_with_a_code_and_spoils_nothing_before(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    written(path, entry(0))
+    journal = Journal(path)
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 100, usual[1]))
+    try:
+        with pytest.raises(OutputError, match="cannot be written"):
+            journal.append(entry(3))
+        journal.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert [one.state["next"] for one in read(path)] == [3]
+
+
+def test_it_starts_anew(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    written(path, entry(0), entry(3))
+    journal = Journal(path)
+    journal.restart()
+    assert journal.entries == []
+    journal.append(entry(6))
+    journal.close()
+    assert [one.state["next"] for one in read(path)] == [9]
