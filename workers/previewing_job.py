@@ -169,7 +169,8 @@ def _render(
 
     made = render_preview(
         source, frames.rows, frames.sightings, frames.skeleton, folder / "preview.mp4",
-        preview_settings(parameters), on_still=add, cancelled=held.must_stop,
+        preview_settings(parameters), displayed_wh=frames.header.video.displayed_wh,
+        on_still=add, cancelled=held.must_stop,
     )  # fmt: skip
     keep()
     return {f"preview {name}": seconds for name, seconds in made.seconds.items()}

@@ -62,6 +62,7 @@ def render_preview(  # noqa: PLR0913, PLR0917 - a stage takes what those before 
     out: Path,
     settings: PreviewSettings,
     *,
+    displayed_wh: Size | None = None,
     on_still: Callable[[int, bytes], None] = lambda _index, _jpeg: None,
     on_progress: Callable[[int], None] = lambda _frames: None,
     cancelled: Callable[[], bool] = lambda: False,
@@ -75,13 +76,15 @@ def render_preview(  # noqa: PLR0913, PLR0917 - a stage takes what those before 
         skeleton: Of the keypoints.
         out: The film, .mp4; the record lies beside it (`record_path`). Both appear when finished.
         settings: How it looks.
+        displayed_wh: Size of the picture that the rows refer to, px; None where it is known to be
+            the source's.
         on_still: Takes a frame's index and its JPEG, in order, while the film is being made.
         on_progress: Told after each window how many more frames are done.
         cancelled: Asked before each window.
 
     Raises:
         ArrayError: Rows and sightings that cannot be; see `plan_masks`.
-        RowsError: The video has other frames than the rows, or there are none.
+        RowsError: The video has frames of another number, size or time than the rows, or none.
         CancelledError: `cancelled` said so; nothing is left behind.
         OutputError: The film cannot be written; nothing is left behind.
         VideoError: The video cannot be decoded.
@@ -90,6 +93,11 @@ def render_preview(  # noqa: PLR0913, PLR0917 - a stage takes what those before 
         raise OutputError(f"{out}: expected a file name that ends in .mp4")
     if not len(rows):
         raise RowsError("expected at least one frame, got none")
+    if displayed_wh is not None and source.facts.displayed_wh != displayed_wh:
+        raise RowsError(
+            f"expected a picture of {displayed_wh}, as the rows refer to, got "
+            f"{source.facts.displayed_wh}: it is another video"
+        )
     stages = StageClock()
     with stages.stage("plan"):
         plan = plan_masks(rows, sightings, skeleton, source.facts.displayed_wh, settings.masks)
@@ -101,7 +109,7 @@ def render_preview(  # noqa: PLR0913, PLR0917 - a stage takes what those before 
         written_aside(out) as film_aside,
         written_film(film_aside, painter.film_wh, clock, settings.quality) as film,
     ):
-        for frames in _windows(source, len(rows), stages):
+        for frames in _windows(source, rows.pts, stages):
             if cancelled():
                 raise CancelledError("the preview was told to stop")
             for frame in frames:
@@ -122,14 +130,14 @@ def render_preview(  # noqa: PLR0913, PLR0917 - a stage takes what those before 
 
 
 def _windows(
-    source: FrameSource, count: int, stages: StageClock
+    source: FrameSource, pts: NDArray[np.int64], stages: StageClock
 ) -> Iterator[tuple[VideoFrame, ...]]:
     """The frames of each window; their pictures live until the next is asked for.
 
     Raises:
-        RowsError: They are not frames 0 to count - 1.
+        RowsError: They are not just the frames that have these time stamps.
     """
-    windows, done = iter(source), 0
+    windows, done, count = iter(source), 0, len(pts)
     while True:
         with stages.stage("decode"):
             window = next(windows, None)
@@ -143,6 +151,12 @@ def _windows(
                     f"expected frames {done} to {count - 1} next, as there are rows, got "
                     f"{indices[0]} to {indices[-1]}"
                 )
+            for frame in window.frames:
+                if frame.pts != pts[frame.index]:
+                    raise RowsError(
+                        f"expected frame {frame.index} with the time stamp {pts[frame.index]} of "
+                        f"its row, got {frame.pts}: it is another video"
+                    )
             yield window.frames
             done += len(indices)
         finally:

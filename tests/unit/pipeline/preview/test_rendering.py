@@ -3,7 +3,7 @@
 import json
 import resource
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -266,6 +266,23 @@ def test_a_video_with_other_frames(film: Frames, tmp_path: Path, shift: int) -> 
             ArraySource(film[:20]), rows, _no_sightings(), INFANT, tmp_path / "p.mp4", PLAIN
         )
     assert not list(tmp_path.iterdir())
+
+
+def test_a_video_of_as_many_frames_at_other_times(film: Frames, tmp_path: Path) -> None:
+    rows, out = _rows(), tmp_path / "p.mp4"
+    later = replace(rows, pts=rows.pts + (rows.frame_index == 20))
+    with pytest.raises(RowsError, match="expected frame 20 with the time stamp 72001 of its row"):
+        render_preview(ArraySource(film), later, _no_sightings(), INFANT, out, PLAIN)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_video_of_another_size(film: Frames, tmp_path: Path) -> None:
+    rows, source = _rows()[:2], ArraySource(film[:2])
+    for size, fits in (((640, 480), True), ((480, 640), False)):
+        with nullcontext() if fits else pytest.raises(RowsError, match="another video"):
+            render_preview(
+                source, rows, _no_sightings(), INFANT, tmp_path / "p.mp4", PLAIN, displayed_wh=size
+            )
 
 
 def test_a_video_without_frames(film: Frames, tmp_path: Path) -> None:
