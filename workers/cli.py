@@ -115,6 +115,14 @@ class LazyGroup(click.Group):
             args = [self._default, *args]
         return super().parse_args(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; Ctrl-C, if it does not stop by itself, ends it as shells say it."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("stopped", err=True)
+            ctx.exit(INTERRUPTED)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The words that may follow, in the order of the work."""
         return [*super().list_commands(ctx), *self._lazy]
@@ -138,6 +146,8 @@ class LazyGroup(click.Group):
 
 
 _HELP = ["-h", "--help"]
+INTERRUPTED = 130
+"""Exit code: stopped by Ctrl-C."""
 
 app = LazyGroup(
     "aggpose",
@@ -155,7 +165,10 @@ click.version_option(metadata.version("aggpose-service"), prog_name="aggpose")(a
 
 
 def main() -> None:
-    """Run the command; every expected error is one line on stderr and exit status 1 or 2."""
+    """Run the command; every expected error is one line on stderr and exit status 1 or 2.
+
+    Ctrl-C gives 130.
+    """
     try:
         app(prog_name="aggpose")
     except ModuleNotFoundError as error:

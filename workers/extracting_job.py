@@ -118,11 +118,7 @@ class _Progress:
 
     def seconds(self) -> dict[str, float]:
         """Seconds by the clock that each stage has taken, those of earlier attempts with them."""
-        stages = self.clock.stages
-        return {
-            name: self._before_s.get(name, 0.0) + (stages[name].wall_s if name in stages else 0.0)
-            for name in {**self._before_s, **stages}
-        }
+        return self.clock.seconds(self._before_s)
 
 
 def _describe(held: HeldJob, facts: VideoFacts, made_by: Provenance, pose: PoseEstimator) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from fractions import Fraction
+from importlib import metadata
 from pathlib import Path
 from typing import Final, cast, get_args
 
@@ -23,7 +24,7 @@ from model.runtime.engines import (
     precisions_here,
 )
 from model.runtime.pose import PoseEstimator
-from model.spec.errors import MissingPackageError, ModelError
+from model.spec.errors import ConfigurationError, MissingPackageError, ModelError
 from model.spec.head_mask import Style
 from model.spec.progress import Progress
 from model.spec.sequence import Series
@@ -31,12 +32,13 @@ from model.weights import ModelPath
 from workers.pipeline.bench import Cost, bare_decoding, cost_of, drift_px
 from workers.pipeline.decoding.limits import Limits
 from workers.pipeline.decoding.source import probe as probe_video
-from workers.pipeline.errors import CancelledError, PipelineError
+from workers.pipeline.errors import CancelledError, PipelineError, SmoothingError
 from workers.pipeline.extraction_settings import ExtractionSettings
 from workers.pipeline.masking.plan import MaskSettings
+from workers.pipeline.outputs.result_folder import Outcome
 from workers.pipeline.preview.picture import PreviewSettings
 from workers.pipeline.smoothing.series import SmoothingSettings
-from workers.pipeline.video_folder import Outcome, Request, VideoFolder
+from workers.pipeline.video_folder import Request, VideoFolder
 
 POSE: Final = "aggpose-t-infant21.onnx"
 DETECTOR: Final = "infant-head-detector.onnx"
@@ -106,18 +108,25 @@ def extract(
     130 stopped by Ctrl-C.
     """
     folders = _folders(videos, out)
-    request = Request(
-        extraction=ExtractionSettings(window=window, detect_every=detect_every or window),
-        smoothing=SmoothingSettings(cutoff_hz=cutoff_hz) if cutoff_hz else SmoothingSettings(),
-        series=get_args(Series) if series == "both" else (cast("Series", series),),
-        preview=PreviewSettings(masks=MaskSettings(style=cover), names=names) if preview else None,
-        limits=Limits(),
-    )
-    pose, finder = open_models(
-        model, detector, engine=engine, precision=precision, batch_size=batch_size, threads=threads
-    )
+    with _wrong_options():
+        request = Request(
+            extraction=ExtractionSettings(window=window, detect_every=detect_every or window),
+            smoothing=SmoothingSettings(cutoff_hz=cutoff_hz) if cutoff_hz else SmoothingSettings(),
+            series=get_args(Series) if series == "both" else (cast("Series", series),),
+            preview=(
+                PreviewSettings(masks=MaskSettings(style=cover), names=names) if preview else None
+            ),
+            limits=Limits(),
+        )
+        pose, finder = open_models(
+            model, detector,
+            engine=engine, precision=precision, batch_size=batch_size, threads=threads,
+        )  # fmt: skip
     with _interrupted() as stopped:
-        work = VideoFolder(pose, finder, request, progress=_progress, cancelled=stopped.is_set)
+        work = VideoFolder(
+            pose, finder, request, program=metadata.version("aggpose-service"),
+            progress=_progress, warn=_warn, cancelled=stopped.is_set,
+        )  # fmt: skip
         failed = False
         for video, folder in folders.items():
             if stopped.is_set():
@@ -129,6 +138,19 @@ def extract(
         sys.exit(FAILED)
 
 
+@contextmanager
+def _wrong_options() -> Iterator[None]:
+    """Settings that cannot be, or not together, are a wrong option.
+
+    Raises:
+        UsageError: The block met some.
+    """
+    try:
+        yield
+    except (ConfigurationError, SmoothingError) as error:
+        raise click.UsageError(f"{error} [{error.code}]") from error
+
+
 def open_models(
     model: Path, detector: Path, *, engine: EngineName | None, precision: Precision,
     batch_size: int, threads: int,
@@ -137,6 +159,7 @@ def open_models(
 
     Raises:
         MissingPackageError: No engine is installed.
+        ConfigurationError: There is no such engine, or it does not run that precision.
         ModelError: A model cannot be opened on it.
     """
     if engine is None:
@@ -185,8 +208,12 @@ def _extracted(work: VideoFolder, video: Path, folder: Path, *, as_json: bool) -
     if not as_json:
         click.echo(_sentence(video, folder, outcome))
     if outcome.cut_short:
-        click.echo(f"aggpose: warning: {video}: {CUT_SHORT}", err=True)
+        _warn(f"{video}: {CUT_SHORT}")
     return True
+
+
+def _warn(line: str) -> None:
+    click.echo(f"aggpose: warning: {line}", err=True)
 
 
 def _tell(facts: Mapping[str, object], *, as_json: bool) -> None:

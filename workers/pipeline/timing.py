@@ -1,7 +1,7 @@
 """Where the time goes: seconds by the clock and seconds of processor time, stage by stage."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -49,3 +49,8 @@ class StageClock:
     def stages(self) -> dict[str, StageTime]:
         """The stages so far, in the order in which they were first run."""
         return dict(self._stages)
+
+    def seconds(self, before: Mapping[str, float]) -> dict[str, float]:
+        """Seconds by the clock that each stage has taken, those of earlier clocks with them."""
+        now = {name: stage.wall_s for name, stage in self._stages.items()}
+        return {name: before.get(name, 0.0) + now.get(name, 0.0) for name in {**before, **now}}

@@ -29,3 +29,14 @@ def test_a_stage_that_raises_is_counted() -> None:
     with pytest.raises(ValueError, match="stop"), clock.stage("pose"):
         raise ValueError("stop")
     assert clock.stages["pose"].calls == 1
+
+
+def test_seconds_are_of_this_clock_and_those_before() -> None:
+    clock = StageClock()
+    with clock.stage("pose"):
+        time.sleep(0.01)
+    assert clock.seconds({}).keys() == {"pose"}
+    seconds = clock.seconds({"decode": 3.0, "pose": 5.0})
+    assert list(seconds) == ["decode", "pose"]
+    assert seconds["decode"] == 3.0
+    assert 5.01 <= seconds["pose"] < 6
