@@ -90,7 +90,8 @@ def test_every_frame_is_a_row_in_its_place() -> None:
     np.testing.assert_allclose(rows.box_xyxy, [one.box_xyxy for one in truth], atol=2)
     np.testing.assert_allclose(rows.box_score, 0.9, rtol=1e-6)
     assert run.detector.calls == 7  # frames 0, 8, 16, 24, 32, 40 and the last
-    assert run.pose.batches[5:] == [4] * 10 + [3]  # full, behind the first look
+    assert run.pose.batches[:3] == [4, 4, 2]  # four turns of two frames, then the best again
+    assert run.pose.batches[3:] == [4] * 10 + [3]
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 8, 9, 16])

@@ -92,7 +92,16 @@ class Poser:
             The posture; anything in the best turn where no trunk is found.
         """
         turns = [Posture.anyhow(angle) for angle in QUARTERS_DEG]
-        looks = [self.find(pictures, turn.crops(boxes_xyxy, self.input_wh)) for turn in turns]
+        crops = [crop for turn in turns for crop in turn.crops(boxes_xyxy, self.input_wh)]
+        found = self.find([*pictures] * len(turns), crops)  # all at once: one full batch
+        looks = [
+            Keypoints(*parts)
+            for parts in zip(
+                np.split(found.keypoints_xy, len(turns)),
+                np.split(found.scores, len(turns)),
+                strict=True,
+            )
+        ]
         sure = [trusted_scores(look, boxes_xyxy).mean() for look in looks]
         best = int(np.argmax(sure))
         look, turn = looks[best], turns[best]
