@@ -9,8 +9,9 @@ The rules, in order:
    well it scores.
 3. Where no detection is, the infant is missed, and its last box stays what it is compared with:
    it is taken up again at the same place first, from `start_score` on.
-4. `elsewhere_after_s` after it was last seen it may be another place (the camera was moved): the
-   detection with the best score for its size is taken, but never one that is known as another.
+4. `elsewhere_after_s` after it was last seen, or where time ran back since (recordings were
+   joined), it may be another place (the camera was moved): the detection with the best score for
+   its size is taken, but never one that is known as another.
 """
 
 from collections.abc import Sequence
@@ -119,11 +120,21 @@ class Memory:
             nearest = _sight(look, int(np.where(same, overlap, -1.0).argmax()))
             same &= shared_of_smaller([nearest], found)[0] >= _ONE_INFANT
             return int(np.where(same, found.scores, -1.0).argmax())
-        gone_s = look.time_s - self.followed.time_s
-        if self.in_sight is not None or gone_s < settings.elsewhere_after_s:
+        if self.in_sight is not None or not _long_gone(self.followed, look, settings):
             return None
         strange = (found.scores >= settings.start_score) & (others < settings.min_overlap)
         return _best_for_its_size(found, strange)
+
+
+def _long_gone(followed: Sight, look: Look, settings: ExtractionSettings) -> bool:
+    """Whether so much time lies between that the infant may be elsewhere.
+
+    Where time ran back, recordings were joined: nobody knows how much. One who is only expected
+    was not seen before.
+    """
+    gone_s = look.time_s - followed.time_s
+    ran_back = gone_s < 0 and followed.frame_index != _NEVER
+    return ran_back or gone_s >= settings.elsewhere_after_s
 
 
 def _best_for_its_size(found: Detections, eligible: NDArray[np.bool_]) -> int | None:

@@ -128,7 +128,8 @@ class Watch:
             if one is None or two is None:
                 continue
             step = two.frame_index - one.frame_index
-            soon = two.time_s - one.time_s < self._settings.elsewhere_after_s  # else another place
+            apart_s = two.time_s - one.time_s
+            soon = 0 <= apart_s < self._settings.elsewhere_after_s  # else another place
             if before.in_sight or (soon and step <= self._settings.detect_every):
                 share = (index - one.frame_index) / step
                 part = (share >= 0) & (share <= 1)

@@ -7,6 +7,7 @@ ways that fail independently, by keypoints and by the detector, and in the frame
 too: a face that shows in one frame of a thousand is known for ever.
 """
 
+import math
 from typing import Final
 
 import numpy as np
@@ -17,6 +18,7 @@ from model.spec.geometry import Size
 from model.spec.head_mask import MOSAIC_CELLS, head_region
 from model.spec.sequence import STATUSES, Rows, Sightings
 from model.spec.skeleton import Skeleton
+from workers.pipeline.forward_time import going_forward
 from workers.pipeline.masking.plan import MaskPlan, MaskSettings, Polygon, Reason
 from workers.pipeline.masking.seen_heads import grown_corners, heads_by_frame
 
@@ -24,6 +26,10 @@ _OK: Final = STATUSES.index("ok")
 _LOW: Final = STATUSES.index("low_confidence")
 _MOST_NEIGHBOURS: Final = 64
 """Frames on each side that lend their circles at most, whatever their time stamps say."""
+_ENDLESS_S: Final = 1e12
+"""No film is longer; seconds are still told apart."""
+_USUAL_S: Final = 0.04
+"""A usual step where time stamps tell of none."""
 _CELL_STEPS: Final = 80
 """Squares are multiples of this share of the picture, so that they seldom change their size."""
 _STEADY_S: Final = 0.1
@@ -59,7 +65,7 @@ def plan_masks(
     count = len(rows)
     if not np.array_equal(rows.frame_index, np.arange(count)):
         raise ArrayError("rows: expected every frame from 0 on, got others")
-    time_s = _rising(rows.time_s)
+    time_s = _forward(rows.time_s)
     steady_xy = _steadied(rows, time_s)
     found = tuple(
         _head_circle(steady_xy[i], rows.box_xyxy[i], skeleton, settings) for i in range(count)
@@ -86,10 +92,11 @@ def plan_masks(
     )
 
 
-def _rising(time_s: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Times without gaps and steps back, so that they can be searched."""
-    finite = np.where(np.isfinite(time_s), time_s, -1e12).clip(-1e12, 1e12)
-    return np.asarray(np.maximum.accumulate(finite))
+def _forward(time_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Times that never fall, so that they can be searched and no time passes twice."""
+    bounded = time_s.clip(-_ENDLESS_S, _ENDLESS_S)
+    times = [time if math.isfinite(time) else None for time in bounded.tolist()]
+    return np.array(going_forward(times, usual=_USUAL_S), np.float64)
 
 
 def _neighbours(time_s: NDArray[np.float64], hold_s: float) -> NDArray[np.int64]:

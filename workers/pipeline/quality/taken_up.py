@@ -20,7 +20,9 @@ HOLE_S: Final = 1.0
 def taken_up_elsewhere(rows: Rows) -> NDArray[np.int64]:
     """The first frames, int64 (E,), behind gaps in which the infant changed its place."""
     seen = np.flatnonzero(np.isfinite(rows.box_xyxy).all(axis=1))
-    behind_gap = np.flatnonzero((np.diff(seen) > 1) | (np.diff(rows.time_s[seen]) >= HOLE_S))
+    steps_s = np.diff(rows.time_s[seen])
+    pause = (steps_s >= HOLE_S) | (steps_s < 0)  # time runs back where recordings were joined
+    behind_gap = np.flatnonzero((np.diff(seen) > 1) | pause)
     before, after = seen[behind_gap], seen[behind_gap + 1]
     overlap = _iou(rows.box_xyxy[before], rows.box_xyxy[after])
     return np.asarray(rows.frame_index[after[overlap < SAME_PLACE]])

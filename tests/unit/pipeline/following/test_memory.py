@@ -1,5 +1,7 @@
 """The rules by which one infant is followed, and nobody else is taken for it."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -98,6 +100,25 @@ def test_after_a_loss_the_same_place_comes_first_and_elsewhere_only_after_a_whil
     both = _after((80, [(THERE, 0.99), (_shifted(10), 0.45)]), memory=lost)
     assert both.in_sight is not None
     assert both.in_sight.xyxy == _shifted(10)
+
+
+def test_behind_a_jump_back_in_time_it_may_be_elsewhere() -> None:
+    lost = _after((0, [(HERE, 0.9)]), (16, []))
+    assert lost.followed is not None
+    joined = replace(lost, followed=replace(lost.followed, time_s=600.0))
+    assert _after((32, [(THERE, 0.9)]), memory=lost).in_sight is None
+    found = _after((32, [(THERE, 0.9)]), memory=joined).in_sight
+    assert found is not None
+    assert found.xyxy == THERE
+
+
+def test_who_is_only_expected_is_not_behind_a_jump() -> None:
+    looks = [made_up_look(0, (THERE, 0.5)), made_up_look(16, (HERE, 0.9), (THERE, 0.5))]
+    memory = Memory().expecting(looks, SETTINGS)
+    for look in looks:
+        memory = memory.after(look, SETTINGS)
+    assert memory.in_sight is not None
+    assert memory.in_sight.xyxy == HERE
 
 
 def test_an_infant_that_is_in_sight_does_not_jump_however_rare_the_looks() -> None:

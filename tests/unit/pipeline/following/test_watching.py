@@ -144,14 +144,15 @@ def test_one_missed_look_is_bridged() -> None:
     assert not second.held.any()
 
 
-def test_another_place_behind_a_hole_in_time_is_not_bridged() -> None:
+@pytest.mark.parametrize("jump_s", [9, -9])
+def test_another_place_behind_a_jump_in_time_is_not_bridged(jump_s: float) -> None:
     """The camera was moved while nothing was recorded: nobody went through the places between."""
     film = Film(unseen=[16])
     first = film.watch()
     frames = film.frames
 
     def with_a_hole(start: int, end: int) -> list[VideoFrame]:
-        return [replace(f, time_s=f.time_s + 9 * (f.index > 16)) for f in frames(start, end)]
+        return [replace(f, time_s=f.time_s + jump_s * (f.index > 16)) for f in frames(start, end)]
 
     film.frames = with_a_hole  # type: ignore[method-assign]
     film.box = lambda index: (500 + index, 100, 599 + index, 199)  # type: ignore[method-assign]

@@ -36,6 +36,8 @@ def test_another_place_behind_a_pause_of_the_recording() -> None:
     rows = rows_of(np.full((20, 21, 2), 120.0), boxes_xyxy=boxes)
     paused = replace(rows, time_s=rows.time_s + np.where(np.arange(20) < 10, 0.0, 10.0))
     assert taken_up_elsewhere(paused).tolist() == [10]
+    joined = replace(rows, time_s=rows.time_s - np.where(np.arange(20) < 10, 0.0, 10.0))
+    assert taken_up_elsewhere(joined).tolist() == [10]
     assert taken_up_elsewhere(rows).tolist() == []
 
 
