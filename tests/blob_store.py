@@ -174,7 +174,7 @@ class BlobStoreTests:
             lambda key: ExitStack().enter_context(store.local_path(key)),
             store.delete,
             store.delete_prefix,
-            lambda key: store.url(key, 60),
+            lambda key: store.url(key, 60, media_type="video/mp4", name="film.mp4"),
             lambda key: list(store.keys(key or "/")),  # the empty prefix lists all
         ]
         for key in BAD_KEYS:

@@ -53,7 +53,8 @@ def download(request: Request, store: BlobStore, artifact: Artifact, *, name: st
         coded = {"ETag": packed, "Content-Encoding": "gzip"}
         headers |= coded if packs else {"Content-Length": str(size)}
         return StreamingResponse((), 200, headers, media_type=artifact.media_type)
-    if (url := store.url(artifact.blob_key, _LINK_S)) is not None:
+    url = store.url(artifact.blob_key, _LINK_S, media_type=artifact.media_type, name=name)
+    if url is not None:
         return RedirectResponse(url, 307, {"Cache-Control": "no-store"})
     asked = request.headers.get("range")
     if request.headers.get("if-range", plain) != plain:

@@ -121,7 +121,14 @@ class LocalStore(BlobStore):
             ]
         return iter(sorted(found))
 
-    def url(self, key: str, seconds: int) -> str | None:  # noqa: ARG002 - the store's interface
+    def url(
+        self,
+        key: str,
+        seconds: int,  # noqa: ARG002 - the store's interface
+        *,
+        media_type: str,  # noqa: ARG002 - likewise
+        name: str,  # noqa: ARG002 - likewise
+    ) -> str | None:
         """See `BlobStore.url`: a folder has no addresses."""
         checked_key(key)
         return None

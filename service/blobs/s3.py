@@ -85,7 +85,7 @@ class S3Store(BlobStore):
                 for entry in page.get("Contents", ()):
                     yield entry["Key"].removeprefix(self._prefix)
 
-    def url(self, key: str, seconds: int) -> str | None:
+    def url(self, key: str, seconds: int, *, media_type: str, name: str) -> str | None:
         """See `BlobStore.url`: at most seven days.
 
         Raises:
@@ -97,6 +97,8 @@ class S3Store(BlobStore):
         public = self._clients.public
         if public is None:
             return None
+        address["ResponseContentType"] = media_type
+        address["ResponseContentDisposition"] = f'attachment; filename="{name}"'
         with s3_errors():
             return str(public.generate_presigned_url("get_object", address, ExpiresIn=seconds))
 

@@ -110,8 +110,11 @@ class BlobStore(ABC):
         """The keys under a folder of keys, or all of them, in order."""
 
     @abstractmethod
-    def url(self, key: str, seconds: int) -> str | None:
-        """An address from which anybody may read the blob for so long; None where there is none."""
+    def url(self, key: str, seconds: int, *, media_type: str, name: str) -> str | None:
+        """An address from which anybody may read the blob for so long; None where there is none.
+
+        It answers with this media type, and as a file of this name.
+        """
 
     @abstractmethod
     def check(self) -> None:

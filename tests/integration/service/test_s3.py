@@ -187,19 +187,22 @@ def test_no_room_to_fetch_to(
 
 def test_a_presigned_address_reads_and_runs_out(store: S3Store, endpoint: str) -> None:
     store.put("videos/7/film", [b"a film"], max_bytes=LARGE)
-    url = store.url("videos/7/film", 60)
+    film = {"media_type": "video/mp4", "name": "0197-preview.mp4"}
+    url = store.url("videos/7/film", 60, **film)
     assert url is not None
     assert url.startswith(f"{endpoint}/{store.bucket}/some/prefix/videos/7/film?")
     assert "X-Amz-Expires=60" in url
     assert "hush" not in url
     answer = httpx.get(url, timeout=30)
     assert (answer.status_code, answer.content) == (200, b"a film")
-    missing = store.url("videos/8/film", 60)
+    assert answer.headers["content-type"] == "video/mp4"
+    assert answer.headers["content-disposition"] == 'attachment; filename="0197-preview.mp4"'
+    missing = store.url("videos/8/film", 60, **film)
     assert missing is not None
-    assert httpx.get(missing, timeout=30).status_code == 404
+    assert httpx.get(missing, timeout=30).status_code in (403, 404)
     for seconds in (0, 604_801):
         with pytest.raises(ValueError, match="expected 1 to 604800 seconds"):
-            store.url("videos/7/film", seconds)
+            store.url("videos/7/film", seconds, **film)
 
 
 def test_addresses_are_given_only_where_clients_are(tmp_path: Path) -> None:
@@ -211,7 +214,7 @@ def test_addresses_are_given_only_where_clients_are(tmp_path: Path) -> None:
     begins = []
     for access in (inside, shown, amazon):
         store = open_store("s3://bucket", s3=access)
-        url = store.url("a", 60)
+        url = store.url("a", 60, media_type="video/mp4", name="film.mp4")
         begins.append(url and url.partition("?")[0])
         store.close()
     assert begins == [

@@ -187,10 +187,17 @@ def test_a_store_with_addresses_of_its_own_is_pointed_to(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id, _ = finished_job(api)
-    monkeypatch.setattr(api.service.store, "url", lambda key, _: f"https://files.example/{key}?x")
+    asked = []
+
+    def url(key: str, seconds: int, **told: str) -> str:
+        asked.append((seconds, told))
+        return f"https://files.example/{key}?x"
+
+    monkeypatch.setattr(api.service.store, "url", url)
     answer = api.get(f"/v1/jobs/{job_id}/preview.mp4")
     assert answer.status_code == 307
     assert answer.headers["location"] == f"https://files.example/jobs/{job_id}/preview.mp4?x"
+    assert asked == [(300, {"media_type": "video/mp4", "name": f"{job_id}-preview.mp4"})]
 
 
 def test_gzip_is_one_that_others_read(api: Api) -> None:
@@ -243,7 +250,9 @@ def test_asking_by_head_reads_no_file(api: Api, monkeypatch: pytest.MonkeyPatch)
     path = f"/v1/jobs/{job_id}/preview.mp4"
     with monkeypatch.context() as patch:
         patch.setattr(api.service.store, "open", None)
-        patch.setattr(api.service.store, "url", lambda *_: "https://files.example/for-get-alone")
+        patch.setattr(
+            api.service.store, "url", lambda *_, **__: "https://files.example/for-get-alone"
+        )
         answer = api.ask("HEAD", path)
         assert (answer.status_code, answer.content) == (200, b"")
     api.service.store.delete(f"jobs/{job_id}/preview.mp4")

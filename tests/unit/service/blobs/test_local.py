@@ -274,7 +274,7 @@ def test_the_address_of_a_folder(tmp_path: Path) -> None:
     store = open_store(folder.as_uri())
     store.put("a", [b"x"], max_bytes=1)
     assert (folder / "a").read_bytes() == b"x"
-    assert store.url("a", 60) is None
+    assert store.url("a", 60, media_type="video/mp4", name="film.mp4") is None
     with store.local_path("a") as path:
         assert path == folder / "a"
     store.close()
