@@ -154,10 +154,10 @@ class Settings(_FromEnvironment):
     """The largest video that may be uploaded."""
 
     key_requests_per_minute: PositiveInt = 1200
-    """How many requests one API key may make in a minute."""
+    """How many requests one API key may make in a minute, in each API process."""
 
     key_uploads_per_hour: PositiveInt = 1000
-    """How many videos one API key may upload in an hour."""
+    """How many videos one API key may upload in an hour, in each API process."""
 
     lease_s: PositiveFloat = 60.0
     """How long a job stays a worker's without a sign of life. The same on all machines."""
