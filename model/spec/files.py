@@ -27,12 +27,12 @@ def written_aside(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: `path` cannot be written; what stood there before still does.
     """
-    aside = path.with_name(f".{path.name}.part")
     with writing(path):
         if path.is_dir():
             raise OutputError(f"{path}: expected the name of a file, got a folder")
         if not path.parent.is_dir():
             raise OutputError(f"{path}: cannot be written: there is no folder {path.parent}")
+        aside = path.with_name(f".{path.name}.part")
         aside.touch()
     try:
         with writing(path):

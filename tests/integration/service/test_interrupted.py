@@ -20,7 +20,7 @@ from tests.started_system import (
     wait_until,
 )
 
-FRAMES = 300
+FRAMES = 1200
 
 
 def hears_ctrl_c() -> None:

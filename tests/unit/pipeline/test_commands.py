@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,15 @@ def test_options_that_do_not_fit_are_wrong_options(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.fixture
+def hears_ctrl_c() -> Iterator[None]:
+    """Also where these tests run in a shell's background, whose programs are told to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("hears_ctrl_c")
 def test_ctrl_c_while_models_are_opened(
     models: list[str], films: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,6 +121,7 @@ def test_ctrl_c_while_models_are_opened(
     assert _called(*models, films[1], "--out", tmp_path / "out").exit_code == 130
 
 
+@pytest.mark.usefixtures("hears_ctrl_c")
 @pytest.mark.parametrize("times", [1, 2])
 def test_ctrl_c_once_and_twice(
     models: list[str],
