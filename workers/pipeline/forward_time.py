@@ -8,30 +8,35 @@ from typing import TypeVar
 Time = TypeVar("Time", int, float)
 
 
-def going_forward(times: Sequence[Time | None], *, usual: Time) -> list[Time]:
-    """Times that each are later than the one before.
+def going_forward(times: Sequence[Time | None], *, joined: Time, least: Time) -> list[Time]:
+    """Times none of which is before the one before.
 
-    A step that does not go forward is taken for a usual one, and what follows it keeps its
-    distances. Times that go forward by themselves stay exactly as they are.
+    A time that runs back by `joined` or more begins another recording: it comes a usual step behind
+    the one before, and what follows keeps its distances. Others that do not go forward, and None,
+    wait for the times behind them. Times that go forward by themselves stay exactly as they are.
 
     Args:
-        times: Of frames in their order, in any unit; None where a frame has none: it is a usual
-            step behind the one before.
-        usual: The usual step where no two frames tell it; else it is the median step forward.
+        times: Of frames in their order, in any unit; None where a frame has none.
+        joined: A step back from which on recordings were joined.
+        least: Between two times at the least, and the usual step where no two frames tell one.
     """
     steps: list[Time] = []
     for before, after in pairwise(times):
         if before is not None and after is not None and after > before:
             steps.append(after - before)
-    usual = median_low(steps or [usual])
+    usual = median_low(steps or [least])
+    nothing = least - least
     shown: list[Time] = []
-    last: Time | None = None
-    shift = usual - usual
+    before, last, shift = None, None, nothing
     for time in times:
-        if time is not None and (last is None or time + shift > last):
-            last = time + shift
+        if time is not None and before is not None and last is not None and before - time >= joined:
+            shift = last + usual - time
+        if last is None:
+            last = nothing if time is None else time
         else:
-            last = usual - usual if last is None else last + usual
-            shift = shift if time is None else last - time
+            last += least
+            if time is not None:
+                last = max(last, time + shift)
+        before = before if time is None else time
         shown.append(last)
     return shown

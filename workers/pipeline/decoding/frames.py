@@ -119,9 +119,13 @@ class _Waiting:
             if len(self._stamps) > _TAIL:
                 del self._stamps[next(iter(self._stamps))]
 
+    def forget(self, packet: object) -> None:
+        """A packet of which it is known by other means what became of it."""
+        self._stamps.pop(packet, None)
+
     def left_out(self, frame: VideoFrame) -> dict[object, int | None]:
         """Note a frame; gives the packets that it shows to be left out, with their stamps."""
-        self._stamps.pop(frame.opaque, None)
+        self.forget(frame.opaque)
         self._tells = self._tells and not frame.interlaced_frame
         passed: dict[object, int | None] = {}
         if self._tells and frame.pts is not None:
@@ -191,6 +195,7 @@ def _careful(
             check_room((coder.width, coder.height))
             if packet is not None and not packet.is_discard:
                 lost[packet.opaque] = packet.pts
+                waiting.forget(packet.opaque)
             continue
         for frame in frames:
             lost |= waiting.left_out(frame)

@@ -28,8 +28,8 @@ _MOST_NEIGHBOURS: Final = 64
 """Frames on each side that lend their circles at most, whatever their time stamps say."""
 _ENDLESS_S: Final = 1e12
 """No film is longer; seconds are still told apart."""
-_USUAL_S: Final = 0.04
-"""A usual step where time stamps tell of none."""
+_JOINED_S: Final = 1.0
+"""Time that runs back by so much or more begins another recording."""
 _CELL_STEPS: Final = 80
 """Squares are multiples of this share of the picture, so that they seldom change their size."""
 _STEADY_S: Final = 0.1
@@ -96,7 +96,7 @@ def _forward(time_s: NDArray[np.float64]) -> NDArray[np.float64]:
     """Times that never fall, so that they can be searched and no time passes twice."""
     bounded = time_s.clip(-_ENDLESS_S, _ENDLESS_S)
     times = [time if math.isfinite(time) else None for time in bounded.tolist()]
-    return np.array(going_forward(times, usual=_USUAL_S), np.float64)
+    return np.array(going_forward(times, joined=_JOINED_S, least=0.0), np.float64)
 
 
 def _neighbours(time_s: NDArray[np.float64], hold_s: float) -> NDArray[np.int64]:

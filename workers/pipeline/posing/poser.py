@@ -95,10 +95,9 @@ class Poser:
         crops = [crop for turn in turns for crop in turn.crops(boxes_xyxy, self.input_wh)]
         found = self.find([*pictures] * len(turns), crops)  # all at once: one full batch
         looks = [
-            Keypoints(*parts)
-            for parts in zip(
-                np.split(found.keypoints_xy, len(turns)),
-                np.split(found.scores, len(turns)),
+            Keypoints(xy, scores)
+            for xy, scores in zip(
+                *(np.split(each, len(turns)) for each in (found.keypoints_xy, found.scores)),
                 strict=True,
             )
         ]

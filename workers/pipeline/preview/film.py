@@ -50,10 +50,11 @@ class FilmClock:
         """Carry time stamps over exactly, wherever an mp4 can say them.
 
         The scale is the denominator of the time base. A frame without a pts goes by its time_s. One
-        that is not later than the frame before it is shown a usual step after that, and what
-        follows as much later, since frames are never left out. A video that starts before 0 or
-        later than 10 s starts at 0. A time base finer than mp4 knows is rounded to 1/90000 s, and
-        a gap longer than it knows is cut.
+        that is not later than the frame before it is shown a tick after that, since frames are
+        never left out; where time runs back by a second or more, recordings were joined, and the
+        second one follows the first. A video that starts before 0 or later than 10 s starts at 0.
+        A time base finer than mp4 knows is rounded to 1/90000 s, and a gap longer than it knows is
+        cut.
 
         Args:
             pts: int64 (N,) in units of time_base; NO_PTS where none.
@@ -69,7 +70,7 @@ class FilmClock:
         shift = 0 if 0 <= first <= _LATEST_START_S * scale else first
         shifted = [None if stamp is None else stamp - shift for stamp in stamps]
         ticks, last = [], -1
-        for shown in going_forward(shifted, usual=max(scale // 25, 1)):
+        for shown in going_forward(shifted, joined=scale, least=1):
             last = min(shown, last + _LONGEST_GAP)
             ticks.append(last)
         return cls(np.array(ticks, np.int64), scale, shift / scale)

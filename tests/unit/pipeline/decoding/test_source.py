@@ -2,13 +2,17 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import av
 import numpy as np
 import pytest
+from av.error import InvalidDataError
 from av.video.stream import VideoStream
 
 from tests.unit.pipeline.decoding.coded import SAMPLES, SIZE, drawing, encode, truth
+from workers.pipeline.decoding import frames
 from workers.pipeline.decoding.limits import Limits
 from workers.pipeline.decoding.ring import SharedFrames
 from workers.pipeline.decoding.source import VideoSource, open_video, probe
@@ -230,3 +234,27 @@ def test_what_a_decoder_leaves_out_without_a_word_is_damaged(tmp_path: Path, bro
         frames = read_all(video)
     assert [frame.pts for frame in frames] == whole.pts
     assert 0 < sum(frame.picture is None for frame in frames) == 40 - len(truth(path).pts)
+
+
+def test_a_packet_that_a_decoder_refuses_is_one_row() -> None:
+    """Also without a time stamp, by which it could be known to be left out."""
+
+    def decode(packet: SimpleNamespace | None) -> list[SimpleNamespace]:
+        if packet is None:
+            return []
+        if packet.pts is None:
+            raise InvalidDataError(1, "damaged")
+        return [SimpleNamespace(**vars(packet), interlaced_frame=False)]
+
+    stamps: list[int | None] = [0, 1, None, 3]
+    packets = [
+        SimpleNamespace(opaque=i, pts=pts, is_corrupt=False, is_discard=False)
+        for i, pts in enumerate(stamps)
+    ]
+    codec = SimpleNamespace(canonical_name="h264")
+    coder: Any = SimpleNamespace(codec=codec, decode=decode, width=4, height=4)
+    source: Any = iter(packets)
+    events = list(frames._careful(source, coder))  # noqa: SLF001 - no film has just this damage
+    assert sorted((event.packet, event.frame is None) for event in events) == [
+        (0, False), (1, False), (2, True), (3, False),
+    ]  # fmt: skip
