@@ -6,10 +6,25 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import httpx
 
+from service.blobs import S3Access
+
 START_S = 60.0
+
+
+def access_to(endpoint: str | None, scratch_dir: Path, **more: Any) -> S3Access:  # noqa: ANN401 - as S3Access
+    """How a store at this address is used; None is Amazon's."""
+    return S3Access(
+        scratch_dir=scratch_dir,
+        endpoint_url=endpoint,
+        access_key_id="me",
+        secret_access_key="hush",  # noqa: S106 - moto takes any
+        **more,
+    )
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from service.blobs.access import S3Access
 from service.blobs.keys import checked_key
 from service.blobs.local import disk_errors
-from service.blobs.parts import new_part, sweep_parts, write_all
+from service.blobs.parts import new_part, write_all
 from service.blobs.s3_client import S3Clients, s3_errors
 from service.blobs.s3_writer import SHA256, S3Writer, abort_upload
 from service.blobs.store import LEFTOVER_S, BlobStore, checked_range
@@ -59,9 +59,10 @@ class S3Store(BlobStore):
         with reader:
             with disk_errors(str(self._scratch)):
                 path, descriptor = new_part(self._scratch)
-                # Ends with this process: whatever is found without it was left by a killed one.
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
             try:
+                # Ends with this process: whatever is found without it was left by a killed one.
+                with disk_errors(str(path)):
+                    fcntl.flock(descriptor, fcntl.LOCK_EX)
                 found = _fetched(reader, path, descriptor, got_on)
                 if stored is not None and found != stored:
                     raise BlobChecksumError(f"{key}: expected SHA-256 {stored}, got {found}")
@@ -108,10 +109,8 @@ class S3Store(BlobStore):
             self._clients.quick.head_bucket(Bucket=self.bucket)
 
     def sweep(self, older_s: float = LEFTOVER_S) -> int:
-        """See `BlobStore.sweep`: uploads that were never completed, and files fetched here."""
-        with disk_errors(str(self._scratch)):
-            swept = sweep_parts(self._scratch, older_s)
-        before = datetime.now(UTC) - timedelta(seconds=older_s)
+        """See `BlobStore.sweep`: uploads that were never completed."""
+        swept, before = 0, datetime.now(UTC) - timedelta(seconds=older_s)
         with s3_errors():
             pages = self._client.get_paginator("list_multipart_uploads")
             for page in pages.paginate(Bucket=self.bucket, Prefix=self._prefix):
