@@ -97,14 +97,10 @@ def broker_configuration(settings: Settings) -> dict[str, Any]:
             "broker_transport_options": _folders(Path(urlsplit(url).path)),
         }
     else:
-        broker = {
-            "broker_url": url,
-            "broker_transport_options": _server_options(url, settings),
+        broker = {"broker_url": url, "broker_transport_options": _server_options(url, settings)}
+        if url.startswith("rediss:"):
             # Kombu would take any certificate; what the address itself says of TLS goes before.
-            "broker_use_ssl": {"ssl_cert_reqs": CERT_REQUIRED}
-            if url.startswith("rediss:")
-            else None,
-        }
+            broker["broker_use_ssl"] = {"ssl_cert_reqs": CERT_REQUIRED}
     return broker | {
         "broker_connection_timeout": _PATIENCE_S,
         "task_queues": [_queue(name) for _, name in _ROUTES.values()],

@@ -14,6 +14,7 @@ from typing import Final
 import httpx
 
 import migrations
+from model.spec.exit_codes import INTERRUPTED
 from service.audit import note_key
 from service.database import tenants
 from service.database.engine import Database, current_time
@@ -28,8 +29,6 @@ from service.settings import Settings
 TENANT: Final = "local"
 """Whose videos are those of a machine of one's own."""
 READY_WITHIN_S: Final = 180.0
-INTERRUPTED: Final = 130
-"""The exit status of a command that was stopped, as shells say it."""
 
 _KEY_OF_A_RUN: Final = "of one run of aggpose up"
 

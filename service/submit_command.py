@@ -8,14 +8,13 @@ from pathlib import Path
 
 import click
 
+from model.spec.exit_codes import FAILED, INTERRUPTED
 from model.spec.progress import Progress
 from service.client import Client
 from service.client_errors import ClientError
 from service.settings import ClientSettings
 from service.submitting import Order, Submission
 
-FAILED, INTERRUPTED = 1, 130
-"""Exit codes: some video failed; stopped by Ctrl-C (as shells say it)."""
 STOPPED = "stopped; jobs that were started go on: call again to wait for them and fetch the results"
 
 

@@ -12,6 +12,7 @@ from importlib import metadata
 import click
 
 from model.spec.errors import MissingPackageError, ModelError
+from model.spec.exit_codes import FAILED, INTERRUPTED
 from service.client_errors import ClientError
 from service.errors import ServiceError
 from workers.pipeline.errors import PipelineError
@@ -146,8 +147,6 @@ class LazyGroup(click.Group):
 
 
 _HELP = ["-h", "--help"]
-INTERRUPTED = 130
-"""Exit code: stopped by Ctrl-C."""
 
 app = LazyGroup(
     "aggpose",
@@ -182,7 +181,7 @@ def main() -> None:
 
 def _fail(error: ModelError | PipelineError | ServiceError | ClientError) -> None:
     click.echo(f"aggpose: {error} [{error.code}]", err=True)
-    sys.exit(1)
+    sys.exit(FAILED)
 
 
 if __name__ == "__main__":

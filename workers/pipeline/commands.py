@@ -25,6 +25,7 @@ from model.runtime.engines import (
 )
 from model.runtime.pose import PoseEstimator
 from model.spec.errors import ConfigurationError, MissingPackageError, ModelError
+from model.spec.exit_codes import FAILED, INTERRUPTED
 from model.spec.head_mask import Style
 from model.spec.progress import Progress
 from model.spec.sequence import Series
@@ -42,8 +43,6 @@ from workers.pipeline.video_folder import Request, VideoFolder
 
 POSE: Final = "aggpose-t-infant21.onnx"
 DETECTOR: Final = "infant-head-detector.onnx"
-FAILED, INTERRUPTED = 1, 130
-"""Exit codes: some video failed; stopped by Ctrl-C (as shells say it)."""
 
 CUT_SHORT: Final = (
     "the file ends before the video does, as after an upload that was broken off; "

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from sqlalchemy import select
 
+from model.spec.exit_codes import INTERRUPTED
 from service.database.engine import Database
 from service.database.tables import Job
-from service.submit_command import INTERRUPTED, STOPPED
+from service.submit_command import STOPPED
 from tests.started_system import (
     Place,
     extracted,

@@ -76,7 +76,7 @@ def test_redis_is_told_how_long_a_message_may_be_held(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "told"),
     [
-        ("redis://h:1/0", None),
+        ("redis://h:1/0", False),
         ("rediss://h:1/0", {"ssl_cert_reqs": CERT_REQUIRED}),
         ("rediss://h:1/0?ssl_ca_certs=/etc/ca.pem", {"ssl_ca_certs": "/etc/ca.pem"}),
         ("rediss://h:1/0?ssl_cert_reqs=none", {"ssl_cert_reqs": CERT_NONE}),
