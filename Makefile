@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 DEMO := demo-output
-JOBS ?= 0
+JOBS ?= 2
 
 .PHONY: demo detector test check lint types contracts fuzz chaos format clean
 
@@ -53,7 +53,7 @@ types: $(VENV)/.dev
 contracts: $(VENV)/.dev
 	$(BIN)/lint-imports --no-cache
 
-# With JOBS=2, files go to two processes, each with servers of its own; 0 is this one alone.
+# Files go to JOBS processes, each with servers of its own; with JOBS=0 to this one alone.
 IN_PARALLEL = --numprocesses $(JOBS) --dist loadfile
 
 # Two calls: together with the rooms before it, training AggPose ended in a segmentation fault
