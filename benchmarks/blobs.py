@@ -20,7 +20,7 @@ from pathlib import Path
 from service.blobs.local import LocalStore
 from service.blobs.receiving import receive
 
-UPLOAD_CHUNK_BYTES = 1 << 16  # as a server's event loop gets them
+UPLOAD_CHUNK_BYTES = 1 << 20  # as an upload gathers them
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from service.blobs import BlobStore
-from service.blobs.receiving import GATHER_BYTES, receive
+from service.blobs.receiving import receive
 from service.blobs.streams import Chunk
 from service.errors import BlobKeyError, BlobMissingError, BlobTooLargeError
 
@@ -221,7 +221,7 @@ class BlobStoreTests:
         assert self.leftovers(store) == []
 
     def test_an_event_loop_receives(self, store: BlobStore) -> None:
-        content = some_bytes(2 * GATHER_BYTES + 12_345)
+        content = some_bytes(512 * 1024 + 12_345)
 
         async def upload() -> str:
             async with receive(store, "a", max_bytes=len(content)) as receiver:
@@ -248,9 +248,9 @@ class BlobStoreTests:
                 await task
 
         async def too_much() -> None:
-            async with receive(store, "a", max_bytes=2 * GATHER_BYTES) as receiver:
+            async with receive(store, "a", max_bytes=2 << 20) as receiver:
                 for _ in range(3):
-                    await receiver.write(bytes(GATHER_BYTES))
+                    await receiver.write(bytes(1 << 20))
 
         asyncio.run(break_off())
         with pytest.raises(BlobTooLargeError):

@@ -80,6 +80,7 @@ def create_app(
         limits=limits,
         watch=JobWatch(database),
         registry=CollectorRegistry(),
+        turns=asyncio.Semaphore(2),
     )
 
     @asynccontextmanager

@@ -1,5 +1,6 @@
 """What the routes stand on: the parts of the service, made once for each process."""
 
+from asyncio import Semaphore
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -30,6 +31,8 @@ class Service:
         limits: How much each key may ask.
         watch: Wakes requests that wait for a job.
         registry: Figures for Prometheus.
+        turns: So many downloads are made anew at a time, a piece each: they take the processor,
+            and short requests are to get their share of it, and threads.
     """
 
     settings: Settings
@@ -41,6 +44,7 @@ class Service:
     limits: Limits
     watch: JobWatch
     registry: CollectorRegistry
+    turns: Semaphore
 
 
 async def _service(request: Request) -> Service:

@@ -2,9 +2,11 @@
 
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from asyncio import Semaphore
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any, Final
 
+from anyio.to_thread import run_sync
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 
@@ -66,15 +68,27 @@ def download(request: Request, store: BlobStore, artifact: Artifact, *, name: st
     return _part(request, store, artifact, asked, headers)
 
 
-def stream(request: Request, content: Iterable[bytes], *, media_type: str, name: str) -> Response:
-    """What is made while it is sent: it has no ETag and no ranges."""
+def stream(
+    request: Request, content: Iterable[bytes], turns: Semaphore, *, media_type: str, name: str
+) -> Response:
+    """What is made while it is sent, piece by piece in turns; it has no ETag and no ranges."""
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Vary": "Accept-Encoding"}
     if takes_gzip(request):
         headers["Content-Encoding"] = "gzip"
         content = packing(content)
     if request.method == "HEAD":
         content = ()
-    return StreamingResponse(content, 200, headers, media_type=media_type)
+    return StreamingResponse(_in_turns(content, turns), 200, headers, media_type=media_type)
+
+
+async def _in_turns(content: Iterable[bytes], turns: Semaphore) -> AsyncIterator[bytes]:
+    pieces = iter(content)
+    while True:
+        async with turns:
+            piece = await run_sync(next, pieces, None)
+        if piece is None:
+            return
+        yield piece
 
 
 def takes_gzip(request: Request) -> bool:

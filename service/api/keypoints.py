@@ -98,4 +98,4 @@ def _keypoints(  # noqa: PLR0913, PLR0917 - whose, what and how much
         content = iter(())
     else:
         content = cut(service.store.open(found.blob_key), form, span)
-    return stream(request, content, media_type=_MEDIA_TYPES[form], name=name)
+    return stream(request, content, service.turns, media_type=_MEDIA_TYPES[form], name=name)

@@ -16,7 +16,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
 from service.blobs import BlobStore, StoredBlob
-from service.blobs.receiving import GATHER_BYTES, Receiver, receive
+from service.blobs.receiving import Receiver, receive
 from service.errors import BlobTooLargeError, UploadError, VideoTooLargeError, VideoTypeError
 from service.media_types import JUDGED_BYTES, media_type
 from service.videos import Upload, source_key
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 FILE: Final = "file"
+GATHER_BYTES: Final = 1 << 20
+"""So much of a file is gathered before a thread is asked to write it."""
 FORM_BYTES: Final = 128 << 10
 """What the form may have beside the file: fields, and what stands between them."""
 

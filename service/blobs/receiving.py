@@ -9,28 +9,22 @@ from anyio.to_thread import run_sync
 from service.blobs.store import BlobStore
 from service.blobs.streams import BlobWriter, Chunk, StoredBlob
 
-GATHER_BYTES = 1 << 20
-"""So much of an upload is gathered before a thread is asked to write it."""
-
 
 class Receiver:
     """A blob that arrives piece by piece; see `receive`."""
 
     def __init__(self, writer: BlobWriter) -> None:
         self._writer = writer
-        self._gathered = bytearray()
 
     async def write(self, chunk: Chunk) -> None:
-        """Add bytes at the end.
+        """Add bytes at the end, best a mebibyte or so: each call asks a thread.
 
         Raises:
-            BlobTooLargeError: The blob would pass its `max_bytes`; told once a mebibyte at most.
+            BlobTooLargeError: The blob would pass its `max_bytes`.
             BlobFullError: The store has no room.
             BlobUnavailableError: The store failed.
         """
-        self._gathered += chunk
-        if len(self._gathered) >= GATHER_BYTES:
-            await self._flush()
+        await run_sync(self._writer.write, chunk)
 
     async def commit(self) -> StoredBlob:
         """Put what arrived under its key.
@@ -40,12 +34,7 @@ class Receiver:
             BlobFullError: The store has no room.
             BlobUnavailableError: The store failed.
         """
-        await self._flush()
         return await run_sync(self._writer.commit)
-
-    async def _flush(self) -> None:
-        gathered, self._gathered = self._gathered, bytearray()
-        await run_sync(self._writer.write, gathered)
 
 
 @asynccontextmanager
