@@ -227,7 +227,10 @@ class SequenceVideo:
         pixel_format: As coded, e.g. `yuv420p`.
         bit_depth: Bits a sample, as coded.
         coded_wh: Width and height of the coded picture in px.
-        displayed_wh: Width and height after rotation, px: boxes and keypoints refer to this.
+        displayed_wh: Width and height in square px, after rotation: boxes and keypoints refer to
+            this. The coded width is stretched by the pixels' aspect ratio first, and rounded.
+        pixel_aspect_ratio: Numerator and denominator of a coded pixel's width over its height, as
+            it was taken to be: sequences that do not say it took all pixels for square.
         rotation_deg: Counter-clockwise turn that displays the picture upright: 0, 90, 180, 270.
         time_base: Numerator and denominator of the seconds per unit of pts.
         frame_rate_header: Mean frames/s; None where none is claimed.
@@ -245,6 +248,7 @@ class SequenceVideo:
     bit_depth: int
     coded_wh: tuple[int, int]
     displayed_wh: tuple[int, int]
+    pixel_aspect_ratio: tuple[int, int] = (1, 1)
     rotation_deg: int
     time_base: tuple[int, int]
     frame_rate_header: float | None

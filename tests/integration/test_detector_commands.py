@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -93,3 +94,13 @@ def test_evaluation_writes_its_tables_and_its_sheet(
     assert low["false_infants_on_empty"] == 1.0
     assert "| head | 0.0000 | 0.0000 |" in (out / "report.md").read_text()
     assert (out / "misses.png").is_file()
+    nobody = tmp_path / "nobody"
+    shutil.copytree(drawn_set / "images", nobody)
+    done = _aggpose("evaluate", "detector", model, drawn_set, "--empty", nobody, "--json")
+    assert done.returncode == 0, done.stderr
+    more = json.loads(done.stdout)
+    assert (more["pictures"], more["empty"]) == (12, 3 + 12)
+    assert more["map50"] == report["map50"]
+    assert [row["missed_infants_per_1000"] for row in more["sweep"]] == [
+        row["missed_infants_per_1000"] for row in report["sweep"]
+    ]

@@ -61,6 +61,18 @@ def find_pictures(folder: Path) -> list[Path]:
     return found
 
 
+def unlabelled_picture(number: int, path: Path) -> Picture:
+    """A picture that no labels speak of, of the size that it has.
+
+    Raises:
+        DatasetError: It cannot be decoded.
+    """
+    stored = _decode(read_bytes(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if stored is None:
+        raise DatasetError(f"{path.name}: expected a picture, got a file that cannot be decoded")
+    return Picture(number, path, (stored.shape[1], stored.shape[0]))
+
+
 def decode_picture(data: bytes, picture: Picture, *, halved: bool = False) -> NDArray[np.uint8]:
     """As `read_picture`, from the file's bytes."""
     name = picture.path.name

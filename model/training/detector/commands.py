@@ -18,6 +18,7 @@ from model.spec.files import written_aside
 from model.spec.manifest import Manifest
 from model.spec.progress import Progress
 from model.training.data.folder import LabelledFolder, read_folder
+from model.training.data.pictures import find_pictures
 from model.training.detector import evaluation
 from model.training.detector.checkpoint import DetectorCheckpoint, load_detector, save_detector
 from model.training.detector.offline import prepare_ultralytics, require_ultralytics
@@ -234,9 +235,13 @@ def _or(value: Value | None, default: Value) -> Value:
 )
 @click.option("--batch", type=click.IntRange(1, 512), default=8, show_default=True)
 @click.option("--threads", type=click.IntRange(0, 256), default=0, show_default=True)
+@click.option(
+    "--empty", type=click.Path(file_okay=False, exists=True, path_type=Path), multiple=True,
+    help="Folder of more pictures that show nobody, for false infants; may be repeated.",
+)  # fmt: skip
 def evaluate(
     model: Path, data: Path, out: Path | None, threshold: float, engine: EngineName, batch: int,
-    threads: int, *, as_json: bool,
+    threads: int, empty: tuple[Path, ...], *, as_json: bool,
 ) -> None:  # fmt: skip
     """Say what a detector finds and misses on DATA, labelled as for training.
 
@@ -246,14 +251,21 @@ def evaluate(
     """
     detector = Detector.open(model, EngineOptions(engine=engine, batch_size=batch, threads=threads))
     folder = read_folder(data)
-    with Progress(len(folder.pictures), "pictures") as progress:
-        judged = []
-        for one in evaluation.judge(detector, folder):
-            judged.append(one)
-            progress.step()
+    nobody = [path for one in empty for path in find_pictures(one)]
+    judged: list[evaluation.Judged] = []
+    scenes: list[evaluation.Judged] = []
+    with Progress(len(folder.pictures) + len(nobody), "pictures") as progress:
+        for seen, found in (
+            (judged, evaluation.judge(detector, folder)),
+            (scenes, evaluation.judge_empty(detector, nobody)),
+        ):
+            for one in found:
+                seen.append(one)
+                progress.step()
     manifest = detector.manifest
     report = evaluation.report_on(
         judged,
+        scenes,
         model=f"{manifest.name} {manifest.version}",
         data=folder.name,
         threshold=threshold,
@@ -261,7 +273,7 @@ def evaluate(
     content = json.dumps(report.as_dict(), indent=2) + "\n"
     click.echo(content if as_json else markdown(report), nl=False)
     if out is not None:
-        _write(out, markdown(report), content, misses_sheet(judged, threshold))
+        _write(out, markdown(report), content, misses_sheet([*judged, *scenes], threshold))
 
 
 def _write(out: Path, text: str, content: str, sheet: NDArray[np.uint8] | None) -> None:

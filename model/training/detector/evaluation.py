@@ -2,8 +2,9 @@
 
 import contextlib
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from pycocotools.cocoeval import COCOeval
 from model.runtime.detector import CLASSES, Detections, Detector
 from model.spec.arrays import Boxes
 from model.training.data.folder import LabelledFolder, Picture
-from model.training.data.pictures import read_rgb
+from model.training.data.pictures import read_rgb, unlabelled_picture
 
 MATCH_IOU = 0.5
 """A label counts as found where a detection overlaps it by at least this much."""
@@ -68,8 +69,8 @@ class DetectorReport:
     Attributes:
         model: Name and version.
         data: Name of the data set.
-        pictures: How many.
-        empty: How many of them have no infant.
+        pictures: How many are labelled.
+        empty: How many pictures show no infant, labelled or known to show nobody.
         map50: Average precision at an overlap of 0.5, by class; None where it has no labels.
         map50_95: Mean over overlaps from 0.5 to 0.95, by class.
         threshold: The score that `missed` in `misses.png` is about.
@@ -96,10 +97,27 @@ def judge(detector: Detector, data: LabelledFolder) -> Iterator[Judged]:
     Raises:
         DatasetError: A picture cannot be read, or is not of the size that its labels say.
     """
-    labels = labels_of(data)
+    return _judge(detector, data.pictures, labels_of(data))
+
+
+def judge_empty(detector: Detector, paths: Sequence[Path]) -> Iterator[Judged]:
+    """Run a detector over pictures that show nobody, batch by batch.
+
+    Raises:
+        DatasetError: A picture cannot be read.
+    """
+    pictures = [unlabelled_picture(number, path) for number, path in enumerate(paths)]
+    none = Boxes(np.zeros((0, 4), np.float32))
+    nobody = dict.fromkeys(CLASSES, none)
+    return _judge(detector, pictures, {picture.id: nobody for picture in pictures})
+
+
+def _judge(
+    detector: Detector, pictures: Sequence[Picture], labels: Mapping[int, dict[str, Boxes]]
+) -> Iterator[Judged]:
     step = detector.options.batch_size
-    for start in range(0, len(data.pictures), step):
-        batch = data.pictures[start : start + step]
+    for start in range(0, len(pictures), step):
+        batch = pictures[start : start + step]
         found = detector.detect([read_rgb(picture) for picture in batch])
         for picture, detections in zip(batch, found, strict=True):
             yield Judged(picture, labels[picture.id], detections)
@@ -137,40 +155,53 @@ def box_iou(boxes: Boxes, others: Boxes) -> NDArray[np.float64]:
 
 
 def report_on(
-    judged: Sequence[Judged], *, model: str, data: str, threshold: float
+    judged: Sequence[Judged],
+    empty: Sequence[Judged] = (),
+    *,
+    model: str,
+    data: str,
+    threshold: float,
 ) -> DetectorReport:
-    """The figures of a data set's judged pictures."""
+    """The figures of a data set's judged pictures.
+
+    Args:
+        judged: The labelled pictures.
+        empty: More pictures, which show nobody: for false infants alone.
+        model: Name and version.
+        data: Name of the data set.
+        threshold: The score that `missed` in `misses.png` is about.
+    """
     map50, map50_95 = average_precision(judged)
     thresholds = sorted({*THRESHOLDS, threshold})
     return DetectorReport(
         model,
         data,
         len(judged),
-        sum(not len(one.labels["infant"]) for one in judged),
+        len(_without_infant(judged, empty)),
         map50,
         map50_95,
         threshold,
-        tuple(at_threshold(judged, value) for value in thresholds),
+        tuple(at_threshold(judged, value, empty) for value in thresholds),
     )
 
 
-def at_threshold(judged: Iterable[Judged], threshold: float) -> AtThreshold:
+def at_threshold(
+    judged: Sequence[Judged], threshold: float, empty: Sequence[Judged] = ()
+) -> AtThreshold:
     """What is missed and what is seen where nothing is, from a score on."""
-    missed = dict.fromkeys(CLASSES, 0)
-    pictures = empty = false = 0
-    for one in judged:
-        pictures += 1
-        for name in CLASSES:
-            missed[name] += int(one.missed(name, threshold).sum())
-        if not len(one.labels["infant"]):
-            empty += 1
-            false += len(one.detections.of("infant", min_score=threshold)) > 0
+    missed = {
+        name: 1000 * sum(int(one.missed(name, threshold).sum()) for one in judged) / len(judged)
+        for name in CLASSES
+    }
+    scenes = _without_infant(judged, empty)
+    false = sum(len(one.detections.of("infant", min_score=threshold)) > 0 for one in scenes)
     return AtThreshold(
-        threshold,
-        1000 * missed["infant"] / pictures,
-        1000 * missed["head"] / pictures,
-        false / empty if empty else None,
+        threshold, missed["infant"], missed["head"], false / len(scenes) if scenes else None
     )
+
+
+def _without_infant(judged: Sequence[Judged], empty: Sequence[Judged]) -> list[Judged]:
+    return [one for one in (*judged, *empty) if not len(one.labels["infant"])]
 
 
 def average_precision(

@@ -24,7 +24,7 @@ def markdown(report: DetectorReport) -> str:
     lines = [
         f"# {report.model} on {report.data}",
         "",
-        f"{report.pictures} pictures, {report.empty} of them without an infant.",
+        f"{report.pictures} labelled pictures; {report.empty} pictures without an infant.",
         "",
         "| class | mAP50 | mAP50-95 |",
         "| --- | ---: | ---: |",
