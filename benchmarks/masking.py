@@ -1,9 +1,12 @@
 """Whether covers hold every head and leave the infant clear, and what they cost.
 
 Films are synthetic infants' geometry (tests/disturbed.py); with --data also the pictures of a COCO
-data set with segmentations and heads (`aggpose synth images`), each a film of one frame.
+data set with segmentations and heads (`aggpose synth images`), each a film of one frame. With
+--drawn films are drawn and two networks look at them, as in an extraction: nothing is disturbed but
+by what the networks get wrong.
 
-Run: python -m benchmarks.masking [--films 45] [--seconds 5] [--data DIR]
+Run: python -m benchmarks.masking [--films 45] [--seconds 5] [--first-seed 40000] [--data DIR]
+     python -m benchmarks.masking --drawn [--model POSE] [--detector DETECTOR] [--films 45] ...
 """
 
 import argparse
@@ -17,9 +20,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from model.runtime.detector import Detector
+from model.runtime.engines import EngineOptions
+from model.runtime.pose import PoseEstimator
 from model.spec.head_mask import region_mask
+from model.spec.sequence import Rows, Sightings
 from model.spec.skeleton import load_skeleton
-from model.synthetic.film import FilmPlan
+from model.synthetic.film import FilmPlan, frames_of, prepare
+from model.weights import shipped
 from tests.disturbed import (
     DISTURBANCES,
     Disturbance,
@@ -29,14 +37,20 @@ from tests.disturbed import (
     film_truth,
     found,
 )
-from tests.films import ArrayPicture
+from tests.films import ArrayPicture, ArraySource
+from workers.pipeline.commands import DETECTOR, POSE
+from workers.pipeline.extracting import Extraction
+from workers.pipeline.extraction_settings import ExtractionSettings
 from workers.pipeline.masking.plan import MaskPlan, MaskSettings
 from workers.pipeline.masking.planning import plan_masks
 from workers.pipeline.preview.picture import PreviewPainter, PreviewSettings
 from workers.pipeline.timing import StageClock
 
-FIRST_SEED: Final = 40_000
 SKELETON: Final = load_skeleton("infant21")
+TABLE_HEAD: Final = (
+    "| | frames | head px | uncovered | in frames | second head, uncovered | clear, mean "
+    "| clear, 5th centile | most squares across a head | plan, ms a frame |\n" + "|---" * 10 + "|"
+)
 
 
 @dataclass(eq=False)
@@ -68,7 +82,12 @@ class Score:
     def judge(self, truth: Truth, disturbance: Disturbance, rng: np.random.Generator) -> None:
         """Mask a film by what is found in it, and compare with the truth."""
         truth = cut_through_heads(truth, rng) if disturbance.half_out else truth
-        rows, sightings = found(truth, disturbance, SKELETON, rng)
+        self.compare(truth, *found(truth, disturbance, SKELETON, rng), rng)
+
+    def compare(
+        self, truth: Truth, rows: Rows, sightings: Sightings, rng: np.random.Generator
+    ) -> None:
+        """Mask a film by what was found in it, and compare with the truth."""
         begun = time.process_time()
         plan = plan_masks(rows, sightings, SKELETON, truth.size_wh, MaskSettings())
         self.plan_s += time.process_time() - begun
@@ -114,12 +133,28 @@ def _second_head(
     return head
 
 
-def films(count: int, seconds: float) -> Iterator[Truth]:
-    """Geometry of films of as many infants: one in four upright, one in five of uneven rate."""
+def film_plans(count: int, seconds: float, first_seed: int) -> Iterator[FilmPlan]:
+    """Films of as many infants: one in four upright, one in five of uneven rate."""
     for k in range(count):
-        yield film_truth(FilmPlan(
-            seed=FIRST_SEED + k, seconds=seconds, portrait=k % 4 == 3, variable_rate=k % 5 == 4
-        ))  # fmt: skip
+        yield FilmPlan(
+            seed=first_seed + k, seconds=seconds, portrait=k % 4 == 3, variable_rate=k % 5 == 4
+        )
+
+
+def drawn(plans: Iterable[FilmPlan], pose: PoseEstimator, detector: Detector) -> None:
+    """Draw films, let the networks look at them, and print a row for each film and for all."""
+    every = Score()
+    print(TABLE_HEAD)
+    for plan in plans:
+        source = ArraySource([frame.picture for frame in frames_of(prepare(plan))])
+        results = list(Extraction(source, pose, detector, ExtractionSettings()))
+        rows = Rows.joined([result.rows for result in results])
+        sightings = Sightings.joined([result.sightings for result in results])
+        truth, one = film_truth(plan), Score()
+        for score in (one, every):
+            score.compare(truth, rows, sightings, np.random.default_rng(plan.seed))
+        print(one.line(str(plan.seed)), flush=True)
+    print(every.line("all"))
 
 
 def pictures(folder: Path) -> Iterator[Truth]:
@@ -146,11 +181,7 @@ def table(truths: Iterable[Truth], kinds: Iterable[str]) -> None:
     for k, truth in enumerate(truths):
         for number, (kind, score) in enumerate(scores.items()):
             score.judge(truth, DISTURBANCES[kind], np.random.default_rng([k, number]))
-    print(
-        "| | frames | head px | uncovered | in frames | second head, uncovered | clear, mean "
-        "| clear, 5th centile | most squares across a head | plan, ms a frame |"
-    )
-    print("|---" * 10 + "|")
+    print(TABLE_HEAD)
     for kind, score in scores.items():
         print(score.line(kind))
 
@@ -180,12 +211,21 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--films", type=int, default=45)
     parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--first-seed", type=int, default=40_000)
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--drawn", action="store_true")
+    parser.add_argument("--model", type=Path, default=shipped()[POSE])
+    parser.add_argument("--detector", type=Path, default=shipped()[DETECTOR])
     options = parser.parse_args()
-    table(films(options.films, options.seconds), DISTURBANCES)
+    plans = list(film_plans(options.films, options.seconds, options.first_seed))
+    if options.drawn:
+        pose = PoseEstimator.open(options.model, EngineOptions())
+        drawn(plans, pose, Detector.open(options.detector, EngineOptions(batch_size=1)))
+        return
+    table(map(film_truth, plans), DISTURBANCES)
     if options.data is not None:
         table(pictures(options.data), ("undisturbed", "noise, missing, astray"))
-    print(cost(next(films(1, 4))))
+    print(cost(film_truth(plans[0])))
 
 
 if __name__ == "__main__":
