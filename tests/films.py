@@ -62,7 +62,8 @@ class ArraySource:
         size = (first.shape[1], first.shape[0])
         self.facts = VideoFacts(
             container="mov", codec="h264", pixel_format="yuv420p", bit_depth=8, coded_wh=size,
-            displayed_wh=size, rotation_deg=0, time_base=Fraction(1, 90000),
+            displayed_wh=size, pixel_aspect_ratio=Fraction(1), rotation_deg=0,
+            time_base=Fraction(1, 90000),
             frame_rate_header=self.fps, duration_s_header=len(self.pictures) / self.fps,
             num_frames_header=len(self.pictures), variable_frame_rate=False, interlaced=False,
             size_bytes=1,

@@ -61,7 +61,8 @@ def facts_of(displayed_wh: tuple[int, int] = (640, 480)) -> VideoFacts:
     """A film's facts; only the displayed size and the time base mean something."""
     return VideoFacts(
         container="mov", codec="h264", pixel_format="yuv420p", bit_depth=8,
-        coded_wh=displayed_wh, displayed_wh=displayed_wh, rotation_deg=0, time_base=TIME_BASE,
+        coded_wh=displayed_wh, displayed_wh=displayed_wh, pixel_aspect_ratio=Fraction(1),
+        rotation_deg=0, time_base=TIME_BASE,
         frame_rate_header=25.0, duration_s_header=10.0, num_frames_header=250,
         variable_frame_rate=False, interlaced=False, size_bytes=1,
     )  # fmt: skip

@@ -70,7 +70,7 @@ class NoFramesError(VideoError):
 
 
 class DimensionsError(VideoError):
-    """The picture is too large, or not a picture at all."""
+    """The picture is too large, or not a picture at all, or its pixels have no likely shape."""
 
     code = "video.dimensions"
 
@@ -94,7 +94,7 @@ class FrameRateError(VideoError):
 
 
 class SizeChangedError(VideoError):
-    """The picture's size or orientation changes inside the video."""
+    """The picture's size, orientation or shape of pixels changes inside the video."""
 
     code = "video.size_changed"
 

@@ -22,7 +22,9 @@ class VideoFacts:
         pixel_format: As coded, e.g. `yuv420p10le`.
         bit_depth: Bits a sample, as coded.
         coded_wh: Size of the coded picture in px.
-        displayed_wh: Size after rotation, px: keypoints and boxes refer to this.
+        displayed_wh: Size in square px, after rotation: keypoints and boxes refer to this. The
+            coded width is stretched by the pixels' aspect ratio first, and rounded.
+        pixel_aspect_ratio: A coded pixel's width over its height; 1 where nothing is said of it.
         rotation_deg: Counter-clockwise turn that displays the picture upright: 0, 90, 180, 270.
         time_base: Seconds per unit of pts.
         frame_rate_header: Mean frames/s that the container claims; None where it claims none.
@@ -42,6 +44,7 @@ class VideoFacts:
     bit_depth: int
     coded_wh: Size
     displayed_wh: Size
+    pixel_aspect_ratio: Fraction
     rotation_deg: int
     time_base: Fraction
     frame_rate_header: float | None
@@ -63,11 +66,11 @@ class VideoFacts:
 
 
 class Picture(Protocol):
-    """A decoded frame's picture, upright as displayed, kept in the decoder's YUV."""
+    """A decoded frame's picture, upright and in square px as displayed, in the decoder's YUV."""
 
     @property
     def displayed_wh(self) -> Size:
-        """Size in px, after rotation."""
+        """Size in square px, after rotation."""
 
     def crop(self, frame: CropFrame) -> NDArray[np.uint8]:
         """Cut one crop: RGB uint8 (H, W, 3) of the frame's input size, black beyond the picture.

@@ -27,7 +27,7 @@ from workers.pipeline.smoothing.series import SmoothingSettings
 from workers.pipeline.state import ExtractionState
 from workers.pipeline.timing import StageClock
 
-_RULES: Final = 3
+_RULES: Final = 4
 """Counted up when the same video gives other results, or a finished folder other facts: what older
 rules left is made anew.
 """

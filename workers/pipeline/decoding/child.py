@@ -5,6 +5,7 @@ import socket
 import sys
 import time
 from collections import deque
+from fractions import Fraction
 
 from av.video.frame import VideoFrame
 
@@ -84,7 +85,7 @@ class _Film:
         self._shared = shared
         self._free = deque(range(ring.slots))
         self._first_s: float | None = None
-        self._rotation: int | None = None
+        self._turn_and_ratio: tuple[int, Fraction] | None = None
         self._sent = 0
 
     def send_all(self, recording: Recording) -> None:
@@ -98,7 +99,7 @@ class _Film:
             if event.frame is None:
                 self._channel.send(Lost(event.pts))
                 continue
-            self._check_shape(event.frame)
+            self._check_shape(event.frame, event.pixel_aspect_ratio)
             slot, size = self._free_slot(), self._ring.slot_bytes
             placed = write(event.frame, self._shared, slot=slot, slot_bytes=size, pts=event.pts)
             self._channel.send(placed)
@@ -124,17 +125,18 @@ class _Film:
         if time_s - self._first_s > self._limits.duration_s:
             raise VideoTooLongError(f"expected at most {self._limits.duration_s:g} s, got more")
 
-    def _check_shape(self, frame: VideoFrame) -> None:
+    def _check_shape(self, frame: VideoFrame, ratio: Fraction) -> None:
         # Not by `orientation_of`: asked for its side data, a frame holds on to itself until the
-        # garbage is collected, hundreds of frames later.
-        if self._rotation is None:
-            self._rotation = frame.rotation
-        expected = (*self._facts.coded_wh, self._rotation)
-        found = (frame.width, frame.height, frame.rotation)
+        # garbage is collected, hundreds of frames later. And the ratio is the codec's alone: where
+        # the container says another one, that holds for all of the film.
+        if self._turn_and_ratio is None:
+            self._turn_and_ratio = frame.rotation, ratio
+        expected = (*self._facts.coded_wh, *self._turn_and_ratio)
+        found = (frame.width, frame.height, frame.rotation, ratio)
         if found != expected:
             raise SizeChangedError(
-                "expected frames of {}x{} px turned by {} degrees throughout, "
-                "got one of {}x{} turned by {}".format(*expected, *found)
+                "expected frames of {}x{} px turned by {} degrees with pixels of {} throughout, "
+                "got one of {}x{} turned by {} with pixels of {}".format(*expected, *found)
             )
 
 

@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 
 from workers.pipeline.decoding.container import Recording, demuxer_of, open_container, packets
 from workers.pipeline.decoding.limits import Limits
+from workers.pipeline.decoding.pixel_shape import is_plausible, square_wh
 from workers.pipeline.decoding.protocol import Facts
 from workers.pipeline.decoding.sandbox import check_room
 from workers.pipeline.errors import (
@@ -53,6 +54,8 @@ def read_facts(recording: Recording, limits: Limits) -> Facts:
         time_base = stream.time_base or Fraction(1, 90000)
         step_s = _step_s(steps, time_base, stream)
         turned, mirrored = orientation_of(first)
+        ratio = _pixel_aspect_ratio(stream, limits)
+        check_size(*square_wh((first.width, first.height), ratio), limits)
         if len(steps) >= 10 and 1 / step_s > limits.frame_rate:
             raise FrameRateError(
                 f"expected at most {limits.frame_rate:g} frames/s, got {1 / step_s:.0f}"
@@ -63,6 +66,7 @@ def read_facts(recording: Recording, limits: Limits) -> Facts:
             pixel_format=first.format.name,
             bit_depth=max(part.bits for part in first.format.components),
             coded_wh=(first.width, first.height),
+            pixel_aspect_ratio=(ratio.numerator, ratio.denominator),
             rotation_deg=turned,
             mirrored=mirrored,
             time_base=(time_base.numerator, time_base.denominator),
@@ -88,6 +92,21 @@ def orientation_of(frame: VideoFrame) -> tuple[int, bool]:
     mirrored = a * d - b * c < 0
     angle_deg = math.degrees(math.atan2(-b, -a if mirrored else a))
     return round(angle_deg / 90) % 4 * 90, mirrored
+
+
+def _pixel_aspect_ratio(stream: VideoStream, limits: Limits) -> Fraction:
+    """What the container says of it, else the codec with the first frame; 1 where neither does.
+
+    A ratio that no camera has is refused: were it passed over, lengths and angles would be wrong
+    without a word.
+    """
+    ratio = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or Fraction(1)
+    if not is_plausible(ratio, limits.pixel_aspect):
+        raise DimensionsError(
+            f"expected pixels of 1:{limits.pixel_aspect:g} to {limits.pixel_aspect:g}:1, "
+            f"got {ratio.numerator}:{ratio.denominator}"
+        )
+    return ratio
 
 
 def _begin(

@@ -14,6 +14,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from functools import partial
 from typing import NamedTuple
 
@@ -36,11 +37,16 @@ _TICK_S = 0.5
 
 
 class Event(NamedTuple):
-    """A frame; `frame` is None where it is damaged, `packet` counts the packet that it came in."""
+    """A frame; `frame` is None where it is damaged, `packet` counts the packet that it came in.
+
+    The ratio is what the codec said of the pixels when it gave the frame (frames themselves do not
+    tell): it may be that of a frame that is displayed a few later.
+    """
 
     packet: object
     pts: int | None
     frame: VideoFrame | None
+    pixel_aspect_ratio: Fraction = Fraction(1)
 
 
 class _DamageError(Exception):
@@ -169,7 +175,7 @@ def _fast(
         for frame in frames:
             if frame.is_corrupt or waiting.left_out(frame):
                 raise _DamageError
-            held.append(Event(frame.opaque, frame.pts, frame))
+            held.append(Event(frame.opaque, frame.pts, frame, _ratio(coder)))
         while len(held) > coder.reorder_depth:
             yield held.popleft()
     if waiting:  # PyAV stops at a fault among the last frames, and does not say so
@@ -203,8 +209,13 @@ def _careful(
             yield from _due(lost, frame.pts)
             damaged = frame.is_corrupt or frame.opaque in faulty
             faulty.discard(frame.opaque)
-            yield Event(frame.opaque, frame.pts, None if damaged else frame)
+            given = None if damaged else frame
+            yield Event(frame.opaque, frame.pts, given, _ratio(coder))
     yield from _due(lost | waiting.left_at_end(), None)
+
+
+def _ratio(coder: VideoCodecContext) -> Fraction:
+    return coder.sample_aspect_ratio or Fraction(1)
 
 
 def _due(lost: dict[object, int | None], pts: int | None) -> Iterator[Event]:

@@ -11,7 +11,8 @@ class Limits:
 
     Attributes:
         size_bytes: Of the file.
-        pixels: Of a picture, as coded. The default holds 4K.
+        pixels: Of a picture, as coded and as displayed. The default holds 4K.
+        pixel_aspect: Of a pixel's longer side to its shorter one. Cameras know up to 16:9.
         duration_s: Of the video, both as its header claims and as its frames show.
         frames: As for the duration.
         frame_rate: Frames/s, as the first few hundred packets show.
@@ -23,6 +24,7 @@ class Limits:
 
     size_bytes: int = 32 * 2**30
     pixels: int = 4096 * 2304
+    pixel_aspect: float = 4.0
     duration_s: float = 2 * 3600.0
     frames: int = 1_000_000
     frame_rate: float = 250.0

@@ -1,6 +1,7 @@
 """A decoded picture in YUV: crops are cut and turned straight out of the planes."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from typing import Final
 
@@ -12,6 +13,7 @@ from model.runtime.letterbox import GREY, Letterbox
 from model.spec.errors import ArrayError
 from model.spec.geometry import CropFrame, Size
 from workers.pipeline.decoding.colour import Colour
+from workers.pipeline.decoding.pixel_shape import square_wh
 from workers.pipeline.errors import WindowError
 
 Planes = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
@@ -25,23 +27,30 @@ _QUARTERS: Final = (
 
 @dataclass(frozen=True)
 class Orientation:
-    """How a picture is displayed: turned counter-clockwise, then mirrored left to right.
+    """How a picture is displayed: in square pixels, turned counter-clockwise, then mirrored.
 
     Attributes:
         rotation_deg: 0, 90, 180 or 270.
-        mirrored: Whether it is mirrored.
+        mirrored: Whether it is mirrored left to right.
+        pixel_aspect_ratio: A coded pixel's width over its height.
     """
 
     rotation_deg: int
     mirrored: bool = False
+    pixel_aspect_ratio: Fraction = Fraction(1)
+
+    def displayed_size(self, coded_wh: Size) -> Size:
+        """The displayed size of a coded picture: stretched, then turned."""
+        return self.turned_size(square_wh(coded_wh, self.pixel_aspect_ratio))
 
     def turned_size(self, size_wh: Size) -> Size:
-        """A displayed size for a coded one, and the other way round."""
+        """A size after the turn for one before it, and the other way round."""
         return size_wh[::-1] if self.rotation_deg % 180 else size_wh
 
     def to_coded_matrix(self, coded_wh: Size) -> NDArray[np.float64]:
         """float64 (2, 3): affine map from displayed to coded px."""
-        right, bottom = coded_wh[0] - 1, coded_wh[1] - 1
+        upright_wh = square_wh(coded_wh, self.pixel_aspect_ratio)
+        right, bottom = upright_wh[0] - 1, upright_wh[1] - 1
         matrix = np.array(
             {
                 0: [[1, 0, 0], [0, 1, 0]],
@@ -52,12 +61,12 @@ class Orientation:
             np.float64,
         )
         if self.mirrored:
-            last = self.turned_size(coded_wh)[0] - 1
+            last = self.turned_size(upright_wh)[0] - 1
             matrix = _after(matrix, np.array([[-1.0, 0, last], [0, 1, 0]]))
-        return matrix
+        return _after(_between_sizes(upright_wh, coded_wh), matrix)
 
     def apply(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Turn a coded picture (H, W, C) into a displayed one."""
+        """Turn an upright picture (H, W, C) of square px into a displayed one."""
         quarter = _QUARTERS[self.rotation_deg // 90]
         turned = picture if quarter is None else cv2.rotate(picture, quarter)
         return np.asarray(cv2.flip(turned, 1) if self.mirrored else turned, np.uint8)
@@ -84,8 +93,8 @@ class YuvPicture:
 
     @property
     def displayed_wh(self) -> Size:
-        """Size in px, after rotation."""
-        return self._orientation.turned_size(self._coded_wh)
+        """Size in square px, after rotation."""
+        return self._orientation.displayed_size(self._coded_wh)
 
     @property
     def planes(self) -> Planes:
@@ -105,7 +114,8 @@ class YuvPicture:
     def crop(self, frame: CropFrame) -> NDArray[np.uint8]:
         """Cut one crop: RGB uint8 (H, W, 3) of the frame's input size, black beyond the picture."""
         to_coded = _after(self._to_coded, frame.to_picture_matrix)
-        return _faded(self._sampled(to_coded, frame.input_wh), to_coded, self._coded_wh)
+        rgb = self._sampled(to_coded, frame.input_wh)
+        return _faded(rgb, frame.to_picture_matrix, self.displayed_wh)
 
     def letterboxed(self, box: Letterbox) -> NDArray[np.uint8]:
         """The whole picture as a detector takes it: RGB uint8 of the letterbox' input size.
@@ -115,10 +125,7 @@ class YuvPicture:
         """
         if box.picture_wh != self.displayed_wh:
             raise ArrayError(f"expected a letterbox of {self.displayed_wh}, got {box.picture_wh}")
-        inner_wh = self._orientation.turned_size(box.inner_wh)
-        scale_xy = np.divide(self._coded_wh, inner_wh)
-        to_coded = np.column_stack([np.diag(scale_xy), (scale_xy - 1) / 2])
-        inner = self._orientation.apply(self._sampled(to_coded, inner_wh))
+        inner = self._whole(self._orientation.turned_size(box.inner_wh))
         framed = np.full((box.input_wh[1], box.input_wh[0], 3), GREY, np.uint8)
         (left, top), (width, height) = box.left_top, box.inner_wh
         framed[top : top + height, left : left + width] = inner
@@ -127,12 +134,16 @@ class YuvPicture:
     def rgb(self, size_wh: Size | None = None) -> NDArray[np.uint8]:
         """The whole picture, RGB uint8 (H, W, 3); smaller (by area) where a size is given."""
         if size_wh is None or size_wh == self.displayed_wh:
-            whole = self._sampled(np.eye(2, 3), self._coded_wh)
-        else:
-            # Where chroma lies between pixels is left aside: it is less than a pixel of these.
-            size = self._orientation.turned_size(size_wh)
-            whole = self._colour.to_rgb(*(_resized(plane, size) for plane in self.planes))
+            return self._whole(self._orientation.turned_size(self.displayed_wh))
+        # Where chroma lies between pixels is left aside: it is less than a pixel of these.
+        size = self._orientation.turned_size(size_wh)
+        whole = self._colour.to_rgb(*(_resized(plane, size) for plane in self.planes))
         return self._orientation.apply(whole)
+
+    def _whole(self, size_wh: Size) -> NDArray[np.uint8]:
+        """All of it as displayed, brought to this size before it is turned."""
+        to_coded = _between_sizes(size_wh, self._coded_wh)
+        return self._orientation.apply(self._sampled(to_coded, size_wh))
 
     def _sampled(self, to_coded: NDArray[np.float64], size_wh: Size) -> NDArray[np.uint8]:
         """RGB at the places that an affine map gives, bilinear; the border goes on for ever."""
@@ -141,6 +152,12 @@ class YuvPicture:
         luma = y if np.array_equal(to_coded, np.eye(2, 3)) else _warped(y, to_coded, size_wh)
         chroma = (_warped(plane, to_chroma, size_wh) for plane in (u, v))
         return self._colour.to_rgb(luma, *chroma)
+
+
+def _between_sizes(from_wh: Size, to_wh: Size) -> NDArray[np.float64]:
+    """The affine map (2, 3) between px of one picture in two sizes: edges come to lie on edges."""
+    scale_xy = np.divide(to_wh, from_wh)
+    return np.column_stack([np.diag(scale_xy), (scale_xy - 1) / 2])
 
 
 def _after(outer: NDArray[np.float64], inner: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -168,15 +185,15 @@ def _resized(plane: NDArray[np.uint8], size_wh: Size) -> NDArray[np.uint8]:
 
 
 def _faded(
-    rgb: NDArray[np.uint8], to_coded: NDArray[np.float64], coded_wh: Size
+    rgb: NDArray[np.uint8], to_picture: NDArray[np.float64], picture_wh: Size
 ) -> NDArray[np.uint8]:
     """A crop that fades to black where it leaves the picture, within a pixel of its border."""
     right, bottom = rgb.shape[1] - 1, rgb.shape[0] - 1
     corners = np.array([[0, 0, 1], [right, 0, 1], [0, bottom, 1], [right, bottom, 1]])
-    reached = corners @ to_coded.T
-    if (reached >= 0).all() and (reached <= np.subtract(coded_wh, 1)).all():
+    reached = corners @ to_picture.T
+    if (reached >= 0).all() and (reached <= np.subtract(picture_wh, 1)).all():
         return rgb
-    inside = _warped(_white(coded_wh), to_coded, (right + 1, bottom + 1), cv2.BORDER_CONSTANT)
+    inside = _warped(_white(picture_wh), to_picture, (right + 1, bottom + 1), cv2.BORDER_CONSTANT)
     return np.asarray(
         cv2.multiply(rgb, cv2.merge((inside, inside, inside)), scale=1 / 255), np.uint8
     )

@@ -46,6 +46,7 @@ class Facts:
     pixel_format: str
     bit_depth: int
     coded_wh: Sequence[int]
+    pixel_aspect_ratio: Sequence[int]
     rotation_deg: int
     mirrored: bool
     time_base: Sequence[int]

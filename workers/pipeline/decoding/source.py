@@ -14,6 +14,7 @@ from model.spec.sequence import NO_PTS
 from workers.pipeline.decoding.colour import Colour
 from workers.pipeline.decoding.limits import Limits
 from workers.pipeline.decoding.picture import Orientation, YuvPicture
+from workers.pipeline.decoding.pixel_shape import is_plausible
 from workers.pipeline.decoding.process import DecoderProcess
 from workers.pipeline.decoding.protocol import Alive, End, Facts, Frame, Free, Lost, Start
 from workers.pipeline.decoding.times import times_of
@@ -97,7 +98,7 @@ class VideoSource:
         window: int,
         windows: int,
     ) -> None:
-        self.facts = _facts_of(facts)
+        self.facts = _facts_of(facts, limits)
         self.decoder_cpu_s = 0.0
         self._decoder = decoder
         self._limits = limits
@@ -105,7 +106,7 @@ class VideoSource:
         least = windows * window + _LEAST_AHEAD
         fitting = limits.ring_bytes // decoder.frames.slot_bytes(self.facts.coded_wh)
         self.num_slots = max(least, min((windows + 1) * window, fitting))
-        self._orientation = Orientation(facts.rotation_deg, facts.mirrored)
+        self._orientation = _orientation_of(facts, limits)
         self._step_s = facts.step_s
         self._held: set[DecodedWindow] = set()
         self._begun = False
@@ -232,17 +233,25 @@ def _facts_from(decoder: DecoderProcess, limits: Limits) -> Facts:
     return facts
 
 
-def _facts_of(facts: Facts) -> VideoFacts:
+def _orientation_of(facts: Facts, limits: Limits) -> Orientation:
+    ratio = Fraction(*facts.pixel_aspect_ratio)
+    if not is_plausible(ratio, limits.pixel_aspect):
+        raise ValueError(f"expected pixels that can be, got {ratio}")
+    return Orientation(facts.rotation_deg, facts.mirrored, ratio)
+
+
+def _facts_of(facts: Facts, limits: Limits) -> VideoFacts:
     try:
         (width, height), (numerator, denominator) = facts.coded_wh, facts.time_base
-        orientation = Orientation(facts.rotation_deg, facts.mirrored)
+        orientation = _orientation_of(facts, limits)
         return VideoFacts(
             container=facts.container,
             codec=facts.codec,
             pixel_format=facts.pixel_format,
             bit_depth=facts.bit_depth,
             coded_wh=(width, height),
-            displayed_wh=orientation.turned_size((width, height)),
+            displayed_wh=orientation.displayed_size((width, height)),
+            pixel_aspect_ratio=orientation.pixel_aspect_ratio,
             rotation_deg=facts.rotation_deg,
             time_base=Fraction(numerator, denominator),
             frame_rate_header=facts.frame_rate_header,
@@ -252,7 +261,7 @@ def _facts_of(facts: Facts) -> VideoFacts:
             interlaced=facts.interlaced,
             size_bytes=facts.size_bytes,
         )
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, ZeroDivisionError) as error:
         raise DecoderCrashedError("what the decoder says of the video cannot be") from error
 
 

@@ -105,8 +105,9 @@ def sequence_video(facts: VideoFacts) -> SequenceVideo:
     """A video's facts as its sequence says them."""
     values = asdict(facts)
     del values["size_bytes"]
-    base = facts.time_base
-    return SequenceVideo(**values | {"time_base": (base.numerator, base.denominator)})
+    for name in ("time_base", "pixel_aspect_ratio"):
+        values[name] = values[name].as_integer_ratio()
+    return SequenceVideo(**values)
 
 
 @dataclass(frozen=True, eq=False)

@@ -252,7 +252,9 @@ def test_a_packet_that_a_decoder_refuses_is_one_row() -> None:
         for i, pts in enumerate(stamps)
     ]
     codec = SimpleNamespace(canonical_name="h264")
-    coder: Any = SimpleNamespace(codec=codec, decode=decode, width=4, height=4)
+    coder: Any = SimpleNamespace(
+        codec=codec, decode=decode, width=4, height=4, sample_aspect_ratio=None
+    )
     source: Any = iter(packets)
     events = list(frames._careful(source, coder))  # noqa: SLF001 - no film has just this damage
     assert sorted((event.packet, event.frame is None) for event in events) == [
