@@ -32,6 +32,7 @@ from service.api.upload import Intake
 from service.api.watching import JobWatch
 from service.blobs import BlobStore, open_store
 from service.database.engine import Database
+from service.jobs import JobRequest
 from service.models import ModelCatalogue
 from service.queue import JobQueue
 from service.settings import Settings
@@ -116,14 +117,15 @@ def _turns(settings: Settings) -> int:
 
 
 def _document_problems(app: FastAPI) -> None:
-    """Add the problem's schema, to which all routes' documentation refers, and whole examples."""
+    """Add the schemas to which routes' documentation refers by name, and whole examples."""
     made = app.openapi
 
     def openapi() -> dict[str, Any]:
         document = made()
-        schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        schemas |= schema.pop("$defs", {}) | {"Problem": schema}
+        for kind in (Problem, JobRequest):
+            schema = kind.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas |= schema.pop("$defs", {}) | {kind.__name__: schema}
         for model in EXAMPLES:  # FastAPI leaves the nulls of examples out
             schemas[model.__name__]["examples"] = model.model_json_schema()["examples"]
         return document

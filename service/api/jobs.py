@@ -4,10 +4,11 @@ import time
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from service.api.auth import Reader, Token, Writer, reading_as
+from service.api.body import json_body, read_json
 from service.api.context import Parts, Service
 from service.api.headers import (
     POLL_AFTER_S,
@@ -31,10 +32,12 @@ from service.api.problems import documented
 from service.api.schemas import JobAnswer, JobList, JobSummary
 from service.api.sending import send_message
 from service.audit import note
+from service.database import jobs as rows
 from service.database.engine import current_time
 from service.database.jobs import JobFilter, list_jobs
 from service.database.pages import Cursor
 from service.database.tables import Job
+from service.errors import JobNotFoundError
 from service.jobs import (
     FINISHED,
     JobRequest,
@@ -52,9 +55,14 @@ from service.log_lines import facts_of_request
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 
+async def _wanted(request: Request, caller: Writer) -> JobRequest:  # noqa: ARG001 - judged first
+    return await read_json(request, JobRequest)
+
+
 @router.post(
     "",
     status_code=202,
+    openapi_extra=json_body(JobRequest),
     responses=documented(
         "request.malformed",
         "request.too_large",
@@ -64,11 +72,11 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
     ),
 )
 def start_job(  # noqa: PLR0913 - each is a parameter of the request
-    wanted: JobRequest,
     request: Request,
     response: Response,
     service: Parts,
     caller: Writer,
+    wanted: Annotated[JobRequest, Depends(_wanted)],
     *,
     idempotency_key: IdempotencyKey = None,
 ) -> JobSummary:
@@ -113,6 +121,21 @@ def show_jobs(  # noqa: PLR0913 - each is a parameter of the request
     )
 
 
+def _first_look(request: Request, service: Parts, token: Token) -> tuple[Caller, Job | None]:
+    """Judge who asks and find the job, in one session and one thread: nothing is asked more often.
+
+    The address is read here, because the framework calls nothing whose parameters do not fit, and
+    who asks is judged before them.
+    """
+    with reading_as(service, token) as (session, caller):
+        caller.need("read")
+        try:
+            job_id = UUID(request.path_params["job_id"])
+        except ValueError:
+            return caller, None  # the framework reads the address next, and tells what is wrong
+        return caller, rows.find_job(session, caller.tenant_id, job_id)
+
+
 @router.get(
     "/{job_id}",
     response_model=JobAnswer,
@@ -121,7 +144,7 @@ def show_jobs(  # noqa: PLR0913 - each is a parameter of the request
 async def show_job(
     job_id: JobId,
     service: Parts,
-    token: Token,
+    seen: Annotated[tuple[Caller, Job | None], Depends(_first_look)],
     *,
     wait: Annotated[int, Query(ge=0, le=60, description="Seconds to wait for news")] = 0,
     if_none_match: IfNoneMatch = None,
@@ -133,12 +156,16 @@ async def show_job(
     """
     facts_of_request().job_id = job_id
     until_s = time.monotonic() + wait
-    job, caller = await run_in_threadpool(_first_look, service, token, job_id, if_none_match)
+    caller, job = seen
+    if job is None:
+        raise JobNotFoundError(f"there is no job {job_id}")
     while not _is_news(job, if_none_match) and (left_s := until_s - time.monotonic()) > 0:
         await service.watch.changed(job_id, job.revision, left_s)
-        job = await run_in_threadpool(_look_again, service, caller, job_id, if_none_match)
+        job = await run_in_threadpool(_look_again, service, caller, job_id)
     if knows(if_none_match, job_etag(job)):
         return Response(status_code=304, headers=job_headers(job))
+    if job.state == "succeeded":
+        await run_in_threadpool(_note_read, service, caller, job_id)
     # Written here: the framework would check and copy what was made of checked parts.
     content = JobAnswer.of(job).model_dump_json()
     return Response(content, headers=job_headers(job), media_type="application/json")
@@ -188,21 +215,9 @@ def remove_job(job_id: JobId, service: Parts, caller: Writer) -> None:
     remove_leftovers(service.store, gone.keys, gone.folders)
 
 
-def _first_look(
-    service: Service, token: str, job_id: UUID, if_none_match: str | None
-) -> tuple[Job, Caller]:
-    with reading_as(service, token) as (session, caller):
-        caller.need("read")
-        job = find_job(session, caller.tenant_id, job_id)
-    _note_read(service, caller, job, if_none_match)
-    return job, caller
-
-
-def _look_again(service: Service, caller: Caller, job_id: UUID, if_none_match: str | None) -> Job:
+def _look_again(service: Service, caller: Caller, job_id: UUID) -> Job:
     with service.database.read() as session:
-        job = find_job(session, caller.tenant_id, job_id)
-    _note_read(service, caller, job, if_none_match)
-    return job
+        return find_job(session, caller.tenant_id, job_id)
 
 
 def _is_news(job: Job, if_none_match: str | None) -> bool:
@@ -212,8 +227,7 @@ def _is_news(job: Job, if_none_match: str | None) -> bool:
     return not knows(if_none_match, job_etag(job))
 
 
-def _note_read(service: Service, caller: Caller, job: Job, if_none_match: str | None) -> None:
-    """Where the answer will hold results, that leaves a line."""
-    if job.state == "succeeded" and not knows(if_none_match, job_etag(job)):
-        with service.database.write() as session:
-            note(session, caller, "job.read", job.id, now=current_time(session))
+def _note_read(service: Service, caller: Caller, job_id: UUID) -> None:
+    """The answer will hold results: that leaves a line."""
+    with service.database.write() as session:
+        note(session, caller, "job.read", job_id, now=current_time(session))

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from service.api.auth import Reader, Writer
+from service.api.body import misfit
 from service.api.context import Parts, Service
 from service.api.headers import POLL_AFTER_S, address, job_address
 from service.api.parameters import (
@@ -237,10 +237,9 @@ def _description(fields: Mapping[str, str]) -> VideoDescription:
         try:
             values["metadata"] = json.loads(values["metadata"])
         except (ValueError, RecursionError):
-            wrong = {"loc": ("body", "metadata"), "msg": "expected a JSON object"}
-            raise RequestValidationError([wrong]) from None
+            wrong = {"loc": ("metadata",), "msg": "expected a JSON object"}
+            raise misfit([wrong]) from None
     try:
         return VideoDescription.model_validate(values)
     except ValidationError as error:
-        found = [one | {"loc": ("body", *one["loc"])} for one in error.errors()]
-        raise RequestValidationError(found) from None
+        raise misfit(error.errors()) from None

@@ -46,9 +46,9 @@ class Route:
     ) -> httpx.Response:
         """Ask for it, with a body that fits."""
         path = self.template.format(**ids, frame=0)
-        if self.method == "POST" and path == "/v1/videos":
+        if self.method == "POST" and path == "/v1/videos" and "content" not in more:
             return api.upload(MP4, key=key, **more)
-        if self.method == "POST" and path == "/v1/jobs":
+        if self.method == "POST" and path == "/v1/jobs" and "content" not in more:
             more = {"json": {"video_id": ids["video_id"]}} | more
         answer = api.ask(self.method, path, key=key, **more)
         if self.method == "HEAD" and answer.is_error:  # what went wrong stands in the body
@@ -102,6 +102,55 @@ def test_no_route_takes_a_key_that_is_wrong_or_revoked(
     for route in closed:
         for wrong in (revoked, swapped, unknown, "x", right.upper()):
             assert code_of(route.ask(api, wrong, ids)) == (401, "key.invalid"), (route, wrong)
+
+
+MISFITS = {
+    "limit": "many", "cursor": "?", "wait": "-1", "from": "x", "series": "best", "state": "asleep",
+    "created_after": "now", "extract": "perhaps", "sha256": "x",
+}  # fmt: skip
+"""Parameters, none of which fits."""
+ASKED_WRONGLY: dict[str, dict[str, Any]] = {
+    "parameters": {"params": MISFITS},
+    "headers": {"headers": {"Idempotency-Key": " ", "Last-Event-ID": "x", "Range": "bytes=9-1"}},
+    "half a body": {"headers": {"Content-Type": "application/json"}, "content": b"{"},
+    "no text": {"headers": {"Content-Type": "application/json"}, "content": b"\xff"},
+    "half a form": {"headers": {"Content-Type": "multipart/form-data"}, "content": b"--"},
+}
+"""What is wrong with requests, each with every route."""
+
+
+@pytest.mark.parametrize("what", ASKED_WRONGLY)
+def test_who_asks_is_judged_before_what_is_asked(
+    api: Api, closed: list[Route], ids: dict[str, str], what: str
+) -> None:
+    wrong = ASKED_WRONGLY[what]
+    places = [ids, dict.fromkeys(ids, "x")] if what == "parameters" else [ids]
+    for route in closed:
+        others: list[Scope] = [scope for scope in SCOPES if scope != route.scope]
+        for place in places:
+            answer = route.ask(api, f"aggpose_{'a' * 12}_{'b' * 43}", place, **wrong)
+            assert code_of(answer) == (401, "key.invalid"), route
+            answer = route.ask(api, api.key("ward 3", *others), place, **wrong)
+            assert code_of(answer) == (403, "key.scope"), route
+
+
+def test_a_key_that_is_right_is_told_what_does_not_fit(
+    api: Api, closed: list[Route], ids: dict[str, str]
+) -> None:
+    document = api.app.openapi()["paths"]
+    for route in closed:
+        operation = document[route.template][route.method.lower()]
+        read = {(one["in"], one["name"]) for one in operation.get("parameters", [])}
+        wrong_ways: list[dict[str, Any]] = [{}] if "{" in route.template else []
+        if any(("query", name) in read for name in MISFITS):
+            wrong_ways += [ASKED_WRONGLY["parameters"]]
+        for wrong in wrong_ways:
+            place = ids if wrong else dict.fromkeys(ids, "x")
+            answer = route.ask(api, api.key(), place, **wrong)
+            assert code_of(answer) == (422, "request.invalid"), (route, wrong)
+        for what in ("half a body", "no text", "half a form") if "requestBody" in operation else ():
+            answer = route.ask(api, api.key(), ids, **ASKED_WRONGLY[what])
+            assert answer.status_code in (400, 422), (route, what)
 
 
 def test_no_route_takes_a_key_without_its_scope(
