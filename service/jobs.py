@@ -47,7 +47,8 @@ class JobParameters(BaseModel):
     """Whether the preview names the keypoints; it does not when not given."""
 
     cutoff_hz: float | None = Field(None, gt=0, le=1000, allow_inf_nan=False)
-    """Of the filtered series' low pass; 6 when not given."""
+    """Of the filtered series' low pass; when not given 6, or less in films of under 15 frames/s.
+    One that a film's frame rate does not allow fails the job (`pipeline.cutoff`)."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -81,8 +81,10 @@ class Room:
         self.store.close()
         self.database.close()
 
-    def add(self, film: Path, *, model: str | None = None, send: bool = True) -> UUID:
-        """Upload a film and make a job of it."""
+    def add(
+        self, film: Path, *, model: str | None = None, send: bool = True, **parameters: float
+    ) -> UUID:
+        """Upload a film and make a job of it, with these parameters."""
         content = film.read_bytes()
         key = f"videos/{sha256(content).hexdigest()}"
         blob = self.store.put(key, [content], max_bytes=len(content))
@@ -94,7 +96,7 @@ class Room:
             ))  # fmt: skip
             job, _ = add_job(session, Job(
                 tenant_id=self.tenant.id, video_id=video.id, model=model or self.model,
-                created_at=now, queued_at=now, sent_at=now,
+                parameters=parameters, created_at=now, queued_at=now, sent_at=now,
             ))  # fmt: skip
         if send:
             self.queue.send(job.id, "extract")

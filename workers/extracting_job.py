@@ -22,7 +22,7 @@ from service.database.videos import find_video, store_probe
 from service.errors import VideoNotFoundError
 from workers.leases import CountedSource, HeldJob
 from workers.models import Models
-from workers.parameters import extraction_settings, read_parameters
+from workers.parameters import extraction_settings, read_parameters, smoothing_settings
 from workers.pipeline.decoding.limits import Limits
 from workers.pipeline.decoding.source import open_video
 from workers.pipeline.extracting import Extraction, WindowResult
@@ -45,16 +45,19 @@ def extract(held: HeldJob, store: BlobStore, models: Models) -> None:
         ModelUnknownError: Its model is not here.
         ModelError: Its model cannot be run.
         VideoError: The video cannot be used.
+        CutoffError: The smoothing that was asked for does not fit it.
         StateError: It was begun with another model or on another kind of device.
         ServiceError: The database or the blob store is away, or the video is gone.
     """
-    settings = extraction_settings(read_parameters(held.job.parameters))
+    parameters = read_parameters(held.job.parameters)
+    settings = extraction_settings(parameters)
     pose, detector = models.pose(held.job.model), models.detector()
     made_by, progress = Provenance.of(pose, detector, settings), _Progress(held)
     with (
         local_video(held, store) as path,
         open_video(path, window=settings.window, limits=Limits()) as source,
     ):
+        smoothing_settings(parameters).check_claims(source.facts)
         _describe(held, source.facts, made_by, pose)
         extraction = Extraction(
             CountedSource(source, held), pose, detector, settings,

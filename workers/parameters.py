@@ -33,7 +33,7 @@ def extraction_settings(parameters: JobParameters) -> ExtractionSettings:
 
 def smoothing_settings(parameters: JobParameters) -> SmoothingSettings:
     """How the filtered series is made."""
-    return SmoothingSettings(cutoff_hz=parameters.cutoff_hz or SmoothingSettings.cutoff_hz)
+    return SmoothingSettings(cutoff_hz=parameters.cutoff_hz)
 
 
 def preview_settings(parameters: JobParameters) -> PreviewSettings:

@@ -145,7 +145,10 @@ def _make(
     more = {**header.parameters, **derived.smoothing.as_parameters()}
     write_sequence(folder, replace(header, series="filtered", parameters=more), derived.rows)
     timings = {**held.job.timings, **seconds}
-    quality = quality_of(frames.rows, frames.sightings, facts, frames.skeleton, timings)
+    quality = quality_of(
+        frames.rows, frames.sightings, facts, frames.skeleton, timings,
+        cutoff_hz=derived.smoothing.cutoff_hz,
+    )  # fmt: skip
     write_quality(
         folder, quality, rows=frames.rows, filtered=derived.rows, skeleton=frames.skeleton
     )

@@ -48,6 +48,10 @@ _SENTENCES: Final = {
         "The work on this video was begun with another model or on another kind of machine, and "
         "cannot go on; please start a new job."
     ),
+    "pipeline.cutoff": (
+        "The smoothing's cut-off is too high for the video's frame rate; please start a new job "
+        "with a lower one, or without one."
+    ),
     "pipeline.rows": "The video's file has changed since its frames were extracted.",
     "job.parameters": "The job's parameters cannot be used.",
     "model.unknown": "The machines that do the work do not have the model that was asked for.",
@@ -55,7 +59,7 @@ _SENTENCES: Final = {
 _USUAL: Final = "The work on this video failed; please tell whoever runs this service."
 
 _WITH_REASON: Final = {
-    "job.parameters", "model.unknown", "pipeline.state", "video.dimensions",
+    "job.parameters", "model.unknown", "pipeline.cutoff", "pipeline.state", "video.dimensions",
     "video.frame_rate", "video.size_changed", "video.too_large", "video.too_long",
     "video.too_many_frames", "video.unsupported_codec", "video.unsupported_container",
 }  # fmt: skip

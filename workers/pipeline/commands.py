@@ -88,7 +88,7 @@ _VIDEO = click.Path(path_type=Path)
 @click.option(
     "--cutoff-hz",
     type=click.FloatRange(0, min_open=True),
-    help="Of the filtered series' low pass.  [default: 6]",
+    help="Of the filtered series' low pass.  [default: 6, or less below 15 frames/s]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON a video.")
 def extract(
@@ -110,7 +110,7 @@ def extract(
     with _wrong_options():
         request = Request(
             extraction=ExtractionSettings(window=window, detect_every=detect_every or window),
-            smoothing=SmoothingSettings(cutoff_hz=cutoff_hz) if cutoff_hz else SmoothingSettings(),
+            smoothing=SmoothingSettings(cutoff_hz=cutoff_hz),
             series=get_args(Series) if series == "both" else (cast("Series", series),),
             preview=(
                 PreviewSettings(masks=MaskSettings(style=cover), names=names) if preview else None

@@ -142,9 +142,15 @@ class StateError(PipelineError):
 
 
 class SmoothingError(PipelineError):
-    """Settings of the smoothing that cannot be, or a cut-off too high for the film's rate."""
+    """Settings of the smoothing that cannot be."""
 
     code = "pipeline.smoothing"
+
+
+class CutoffError(PipelineError):
+    """The cut-off that was asked for is too high for the film's frame rate; rows are not lost."""
+
+    code = "pipeline.cutoff"
 
 
 class RowsError(PipelineError):

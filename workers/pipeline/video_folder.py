@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, closing
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -18,7 +18,7 @@ from workers.pipeline.errors import RowsError, StateError, VideoMissingError
 from workers.pipeline.extracting import Extraction
 from workers.pipeline.extraction_settings import ExtractionSettings
 from workers.pipeline.outputs.journal import Entry, Journal
-from workers.pipeline.outputs.result_folder import PREVIEW, Outcome, ResultFolder
+from workers.pipeline.outputs.result_folder import PREVIEW, Digests, Outcome, ResultFolder
 from workers.pipeline.outputs.results import Provenance, derive, write_quality, write_sequence
 from workers.pipeline.preview.picture import PreviewSettings
 from workers.pipeline.preview.rendering import render_preview
@@ -100,13 +100,16 @@ class VideoFolder:
 
         Raises:
             VideoError: The video cannot be used.
+            CutoffError: The cut-off does not fit its frame rate. Where only its frames' times tell,
+                the raw series is there, and a call with another cut-off has nothing to extract.
             RowsError: Another video took its place meanwhile.
             CancelledError: `cancelled` said so; called again, it goes on.
             OutputError: The folder cannot be written to.
         """
         window = self._request.extraction.window
         with open_video(video, window=window, limits=self._request.limits) as source:
-            results = ResultFolder(folder, self._digest(video))
+            self._request.smoothing.check_claims(source.facts)
+            results = ResultFolder(folder, self._digests(video))
             if (done := results.outcome()) is not None:
                 return done
             journal, others = results.begin()
@@ -115,15 +118,17 @@ class VideoFolder:
             with closing(journal):
                 rows, sightings, seconds = self._extract(source, journal)
             facts = source.facts  # now that all of it was read
-        derived = derive(rows, self._made_by.skeleton, self._request.smoothing)
         if "raw" in self._request.series:
             write_sequence(folder, self._made_by.header(facts, "raw"), rows)
+        derived = derive(rows, self._made_by.skeleton, self._request.smoothing)
         if "filtered" in self._request.series:
             header = self._made_by.header(facts, "filtered", derived.smoothing)
             write_sequence(folder, header, derived.rows)
         seconds |= self._preview(video, results, rows, sightings)
         skeleton = self._made_by.skeleton
-        quality = quality_of(rows, sightings, facts, skeleton, seconds)
+        quality = quality_of(
+            rows, sightings, facts, skeleton, seconds, cutoff_hz=derived.smoothing.cutoff_hz
+        )
         write_quality(folder, quality, rows=rows, filtered=derived.rows, skeleton=skeleton)
         outcome = Outcome(
             frames=len(rows),
@@ -134,8 +139,8 @@ class VideoFolder:
         results.finish(outcome)
         return outcome
 
-    def _digest(self, video: Path) -> str:
-        """What results belong to: the video's bytes, the program, the models and all settings."""
+    def _digests(self, video: Path) -> Digests:
+        """Rows belong to the video's bytes, program and models; results to all settings too."""
         try:
             with video.open("rb") as file:
                 content = hashlib.file_digest(file, "sha256").hexdigest()
@@ -151,9 +156,10 @@ class VideoFolder:
             "pose": asdict(made_by.pose_model),
             "detector": asdict(made_by.detector),
             "engine": [made_by.engine, made_by.precision, self._pose.options.batch_size],
-            "request": asdict(request),
+            "extraction": asdict(request.extraction),
+            "limits": asdict(request.limits),
         }
-        return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
+        return Digests(rows=_sha256(facts), results=_sha256(facts | {"request": asdict(request)}))
 
     def _extract(
         self, source: VideoSource, journal: Journal
@@ -203,7 +209,7 @@ class VideoFolder:
             return {}
         window = self._request.extraction.window
         with open_video(video, window=window, limits=self._request.limits) as source:
-            if self._digest(video) != results.digest:
+            if self._digests(video) != results.digests:
                 raise RowsError("expected the video that was extracted, got another of its name")
             with self._progress("preview frames", len(rows), 0) as progress:
                 made = render_preview(
@@ -212,3 +218,7 @@ class VideoFolder:
                     cancelled=self._cancelled,
                 )  # fmt: skip
         return {f"preview {name}": seconds for name, seconds in made.seconds.items()}
+
+
+def _sha256(facts: Mapping[str, object]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()

@@ -103,6 +103,19 @@ def test_options_that_do_not_fit_are_wrong_options(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_cut_off_that_does_not_fit_a_film_fails_that_film(
+    models: list[str], films: tuple[Path, Path], tmp_path: Path
+) -> None:
+    fast = encode(tmp_path / "fast.mp4", frames=SHORT, pts=[20 * i for i in range(SHORT)])
+    words = [*models, films[1], fast, "--out", tmp_path / "out", "--json", "--cutoff-hz", 12]
+    result = _called(*words)
+    assert result.exit_code == 1, result.output
+    first, second = _said(result)
+    assert (first["state"], first["code"]) == ("failed", "pipeline.cutoff")
+    assert "at most 10 Hz at the film's 25 frames/s, got 12 Hz [pipeline.cutoff]" in result.stderr
+    assert second["state"] == "succeeded"
+
+
 @pytest.fixture
 def hears_ctrl_c() -> Iterator[None]:
     """Also where these tests run in a shell's background, whose programs are told to ignore it."""

@@ -17,7 +17,7 @@ from tests.unit.pipeline.decoding.coded import encode
 from workers.pipeline import video_folder
 from workers.pipeline.decoding.limits import Limits
 from workers.pipeline.decoding.source import VideoSource, open_video
-from workers.pipeline.errors import CancelledError, RowsError, VideoMissingError
+from workers.pipeline.errors import CancelledError, CutoffError, RowsError, VideoMissingError
 from workers.pipeline.extraction_settings import ExtractionSettings
 from workers.pipeline.outputs.journal import Entry, Journal
 from workers.pipeline.outputs.result_folder import Outcome
@@ -52,6 +52,10 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     encode(one, frames=FRAMES)
     encode(other, frames=FRAMES, options={"crf": "40"})
     return one, other
+
+
+def _cut_off(request: Request, cutoff_hz: float) -> Request:
+    return replace(request, smoothing=SmoothingSettings(cutoff_hz=cutoff_hz))
 
 
 class _Counter:
@@ -184,6 +188,58 @@ def test_a_state_that_does_not_fit_is_dropped(
     for name in ("keypoints.csv", "keypoints.json"):
         once = (tmp_path / "whole" / name).read_bytes()
         assert (tmp_path / "stopped" / name).read_bytes() == once
+
+
+def test_a_cut_off_that_cannot_fit_is_refused_before_anything_is_touched(
+    call: Call, films: tuple[Path, Path], tmp_path: Path
+) -> None:
+    call.fill(films[0], tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    with pytest.raises(CutoffError, match="at most 10 Hz at the film's 25 frames/s, got 11 Hz"):
+        replace(call, request=_cut_off(FULL, 11.0)).fill(films[0], tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+
+
+def test_where_only_the_frames_tell_the_raw_rows_are_kept_and_not_found_again(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uneven = [40 * i + (i % 2) * 10 for i in range(FRAMES)]  # 30 ms, 50 ms: 33 frames/s where dense
+    film, out = encode(tmp_path / "uneven.mp4", frames=FRAMES, pts=uneven), tmp_path / "out"
+    with pytest.raises(CutoffError, match=r"at most 13\.3 Hz"):
+        replace(call, request=_cut_off(FULL, 20.0)).fill(film, out)
+    raw = (out / "keypoints.csv").read_bytes()
+    assert {name for name in _names(out) if not name.startswith(".")} == {
+        "keypoints.csv", "keypoints.json",
+    }  # fmt: skip
+    monkeypatch.setattr(PoseEstimator, "run", None)  # would fail
+    other = replace(call, request=_cut_off(FULL, 13.3))
+    assert other.fill(film, out).frames == FRAMES
+    assert other.warnings == []
+    assert (out / "keypoints.csv").read_bytes() == raw
+    said = json.loads((out / "keypoints-filtered.json").read_text())["parameters"]
+    assert said["smoothing_cutoff_hz"] == 13.3
+    assert json.loads((out / "quality.json").read_text())["smoothing_cutoff_hz"] == 13.3
+
+
+def test_slow_films_are_filtered_with_what_fits_and_say_so(call: Call, tmp_path: Path) -> None:
+    slow = encode(tmp_path / "slow.mp4", frames=FRAMES, pts=[100 * i for i in range(FRAMES)])
+    replace(call, request=FULL).fill(slow, tmp_path / "out")
+    said = json.loads((tmp_path / "out" / "keypoints-filtered.json").read_text())["parameters"]
+    assert said["smoothing_cutoff_hz"] == 4
+    quality = json.loads((tmp_path / "out" / "quality.json").read_text())
+    assert quality["smoothing_cutoff_hz"] == 4
+
+
+def test_what_was_begun_goes_on_with_another_preview(
+    call: Call, films: tuple[Path, Path], tmp_path: Path
+) -> None:
+    call.stopped(films[0], tmp_path)
+    (before,) = _names(tmp_path)
+    other = replace(call, request=FULL, stop_after=2)
+    with pytest.raises(CancelledError):
+        other.fill(films[0], tmp_path)
+    assert other.warnings == []
+    assert _names(tmp_path) == {before}
 
 
 def test_the_seconds_of_earlier_calls_are_counted(

@@ -20,6 +20,7 @@ def test_nothing_said_means_the_defaults_of_the_command() -> None:
     parameters = read_parameters({})
     assert extraction_settings(parameters) == ExtractionSettings()
     assert smoothing_settings(parameters) == SmoothingSettings()
+    assert smoothing_settings(parameters).cutoff_hz is None
     assert preview_settings(parameters) == PreviewSettings()
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from model.spec.errors import EngineError
 from service.errors import ModelUnknownError
-from workers.pipeline.errors import PipelineError, VideoError, VideoTooLongError
+from workers.pipeline.errors import CutoffError, PipelineError, VideoError, VideoTooLongError
 from workers.sentences import sentence_for
 
 
@@ -28,6 +28,12 @@ def test_every_error_of_videos_has_its_own_sentence(kind: type[PipelineError]) -
 def test_a_number_that_helps_is_told() -> None:
     sentence = sentence_for(VideoTooLongError("expected at most 3600 s, got 4000"))
     assert sentence.endswith(" (expected at most 3600 s, got 4000)")
+
+
+def test_a_cut_off_that_fits_is_told() -> None:
+    sentence = sentence_for(CutoffError("expected a cut-off of at most 4 Hz"))
+    assert sentence.startswith("The smoothing's cut-off is too high")
+    assert sentence.endswith(" (expected a cut-off of at most 4 Hz)")
 
 
 def test_what_only_operators_understand_is_not_told() -> None:

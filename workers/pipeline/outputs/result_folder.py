@@ -44,16 +44,29 @@ class Outcome:
     was_done: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class Digests:
+    """Say what a folder's files belong to.
+
+    Attributes:
+        rows: The same where the same rows are found: all that the journal depends on.
+        results: The same where the same results are made of them.
+    """
+
+    rows: str
+    results: str
+
+
 class ResultFolder:
     """The results of one extraction, which replace those of any other.
 
     Args:
         path: Where; made by `begin`.
-        digest: Says which extraction it is: the same for the same video, models and settings.
+        digests: Which extraction it is.
     """
 
-    def __init__(self, path: Path, digest: str) -> None:
-        self.path, self.digest = path, digest
+    def __init__(self, path: Path, digests: Digests) -> None:
+        self.path, self.digests = path, digests
 
     def outcome(self) -> Outcome | None:
         """That of an earlier call for just this; None where something of it is not there."""
@@ -62,7 +75,7 @@ class ResultFolder:
             sizes = self._sizes()
         except (OSError, ValueError):  # not there, or cut short: it is done again
             return None
-        if said["digest"] != self.digest or said["files"] != sizes:
+        if said["digest"] != self.digests.results or said["files"] != sizes:
             return None
         return Outcome(**said["outcome"], was_done=True)
 
@@ -77,7 +90,7 @@ class ResultFolder:
         Raises:
             OutputError: The folder cannot be written to.
         """
-        journal = self.path / f"{_JOURNAL}{self.digest[:16]}"
+        journal = self.path / f"{_JOURNAL}{self.digests.rows[:16]}"
         with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             others = [path for path in self.path.glob(f"{_JOURNAL}*") if path != journal]
@@ -110,7 +123,7 @@ class ResultFolder:
         facts = asdict(outcome)
         del facts["was_done"]
         with writing(self.path), written_aside(self.path / _DONE) as aside:
-            said = {"digest": self.digest, "outcome": facts, "files": self._sizes()}
+            said = {"digest": self.digests.results, "outcome": facts, "files": self._sizes()}
             aside.write_text(json.dumps(said) + "\n")
             for journal in self.path.glob(f"{_JOURNAL}*"):
                 journal.unlink()

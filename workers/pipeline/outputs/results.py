@@ -112,21 +112,21 @@ def sequence_video(facts: VideoFacts) -> SequenceVideo:
 
 @dataclass(frozen=True, eq=False)
 class Derived:
-    """The filtered series, and the settings that made it (slow films need a lower cut-off)."""
+    """The filtered series, and the settings that made it, with the cut-off that was used."""
 
     rows: FilteredRows
     smoothing: SmoothingSettings
 
 
 def derive(rows: Rows, skeleton: Skeleton, smoothing: SmoothingSettings) -> Derived:
-    """Smooth a film's raw rows, with the cut-off that its frame rate allows.
+    """Smooth a film's raw rows.
 
     Raises:
         ArrayError: The rows have another number of keypoints than the skeleton.
+        CutoffError: The cut-off that was asked for does not fit the film's frame rate.
     """
-    rate = upper_rate(rows)
-    allowed = smoothing if rate is None else smoothing.for_rate(rate)
-    return Derived(smooth(rows, skeleton, allowed), allowed)
+    used = smoothing.for_rate(upper_rate(rows))
+    return Derived(smooth(rows, skeleton, used), used)
 
 
 def write_sequence(folder: Path, header: SequenceHeader, rows: Rows | FilteredRows) -> list[Path]:

@@ -88,6 +88,7 @@ class Quality:
         infant: Size and place.
         second_person: Somebody else.
         time: Duration, rate, holes.
+        smoothing_cutoff_hz: Of the filtered series' low pass; None where nothing was filtered.
         speed: By stage.
     """
 
@@ -103,6 +104,7 @@ class Quality:
     infant: InfantFigures
     second_person: SecondPersonFigures
     time: FilmTime
+    smoothing_cutoff_hz: float | None
     speed: Mapping[str, StageSpeed]
 
     def as_json(self) -> dict[str, object]:
@@ -111,12 +113,14 @@ class Quality:
         return {"schema_version": SCHEMA_VERSION, **figures}
 
 
-def quality_of(
+def quality_of(  # noqa: PLR0913 - all that is known of a film
     rows: Rows,
     sightings: Sightings,
     facts: VideoFacts,
     skeleton: Skeleton,
     timings: Mapping[str, float],
+    *,
+    cutoff_hz: float | None,
 ) -> Quality:
     """Measure a film's raw rows.
 
@@ -126,6 +130,7 @@ def quality_of(
         facts: Gives the displayed size, and whether the video is cut short.
         skeleton: The rows' K keypoints.
         timings: Seconds that each stage worked, by its name.
+        cutoff_hz: That the rows were filtered with; None where they were not.
 
     Raises:
         ArrayError: The rows have another number of keypoints than the skeleton.
@@ -152,6 +157,7 @@ def quality_of(
             looked_at_frames=looked_at, frames=second, share=_ratio(second, looked_at)
         ),
         time=FilmTime.of(rows),
+        smoothing_cutoff_hz=cutoff_hz,
         speed={
             stage: StageSpeed(seconds=seconds, frames_per_s=_ratio(len(rows), seconds))
             for stage, seconds in timings.items()

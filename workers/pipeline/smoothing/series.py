@@ -25,31 +25,36 @@ from numpy.typing import NDArray
 from model.spec.arrays import check_array
 from model.spec.sequence import FILLED, OUTLIER, SWAPPED, FilteredRows, Parameter, Rows
 from model.spec.skeleton import Skeleton
-from workers.pipeline.errors import SmoothingError
+from workers.pipeline.errors import CutoffError, SmoothingError
 from workers.pipeline.smoothing.body_frame import usual_trunk_px
 from workers.pipeline.smoothing.clock import Clock
 from workers.pipeline.smoothing.gaps import fill_gaps
 from workers.pipeline.smoothing.lowpass import ORDER, low_pass
 from workers.pipeline.smoothing.outliers import find_outliers
 from workers.pipeline.smoothing.swaps import SwapSettings, exchanged, find_swaps
+from workers.pipeline.video import VideoFacts
 
-_SAFE_SHARE: Final = 0.8
-"""Of half the frame rate: what `for_rate` leaves of a cut-off that is too high."""
+_USUAL_CUTOFF_HZ: Final = 6.0
+_SAFE_SHARE: Final = 0.4
+"""Of the frame rate: the highest cut-off. At half of it there is nothing left to be cut off."""
+_CLAIMS_ARE_WITHIN: Final = 1.05
+"""Containers' mean rates: a short film's may be off by a frame."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SmoothingSettings:
     """What the derived series is made with; lengths are in trunk lengths (the film's median).
 
-    The cut-off of 6 Hz is what human movement is mostly filtered with: in walking, harmonics above
-    it are noise (Winter, Biomechanics and Motor Control of Human Movement). Infants' leg movements
-    last 0.23 to 0.33 s on average from one turning point to the next (Trujillo-Priego and Smith,
-    J Rehabil Assist Technol Eng 2017, 1 to 12 months), a fundamental of 1.5 to 2.2 Hz, of which
-    6 Hz leaves two harmonics and more; general movements are slower. Fine tremor of the newborn
-    (over 6 Hz) is weakened: measure it in the raw series.
+    The usual cut-off, 6 Hz, is what human movement is mostly filtered with: in walking, harmonics
+    above it are noise (Winter, Biomechanics and Motor Control of Human Movement). Infants' leg
+    movements last 0.23 to 0.33 s on average from one turning point to the next (Trujillo-Priego and
+    Smith, J Rehabil Assist Technol Eng 2017, 1 to 12 months), a fundamental of 1.5 to 2.2 Hz, of
+    which 6 Hz leaves two harmonics and more; general movements are slower. Fine tremor of the
+    newborn (over 6 Hz) is weakened: measure it in the raw series.
 
     Attributes:
-        cutoff_hz: Where the filter, forwards and backwards together, weakens by 3 dB.
+        cutoff_hz: Where the filter, forwards and backwards together, weakens by 3 dB. None: 6 Hz,
+            or the highest that the film's frame rate allows.
         max_gap_s: The longest gap that is filled: time between the known points beside it.
         outlier_window_s: Hampel's window, whole.
         outlier_sigmas: How far from the window's median is too far.
@@ -63,7 +68,7 @@ class SmoothingSettings:
         SmoothingError: A number that cannot be.
     """
 
-    cutoff_hz: float = 6.0
+    cutoff_hz: float | None = None
     max_gap_s: float = 0.5
     outlier_window_s: float = 0.4
     outlier_sigmas: float = 4.0
@@ -75,14 +80,44 @@ class SmoothingSettings:
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if value is None and name == "min_score":
+            if value is None and name in {"cutoff_hz", "min_score"}:
                 continue
             if not (math.isfinite(value) and value > 0):
                 raise SmoothingError(f"{name}: expected a finite number above 0, got {value!r}")
 
-    def for_rate(self, frames_per_s: float) -> Self:
-        """The same with a cut-off that a film of this rate allows, for slow films."""
-        return replace(self, cutoff_hz=min(self.cutoff_hz, _SAFE_SHARE * frames_per_s / 2))
+    def for_rate(self, frames_per_s: float | None) -> Self:
+        """The same with the cut-off that a film of this (upper) rate is filtered with.
+
+        Where the rate is None, nothing is filtered, and there is no cut-off.
+
+        Raises:
+            CutoffError: The one that was asked for does not fit; the message names the highest.
+        """
+        if frames_per_s is None:
+            return replace(self, cutoff_hz=None)
+        highest_hz = highest_cutoff_hz(frames_per_s)
+        if self.cutoff_hz is None:
+            return replace(self, cutoff_hz=min(_USUAL_CUTOFF_HZ, highest_hz))
+        if self.cutoff_hz > highest_hz:
+            raise CutoffError(
+                f"expected a cut-off of at most {highest_hz:g} Hz at the film's "
+                f"{frames_per_s:.4g} frames/s, got {self.cutoff_hz:g} Hz"
+            )
+        return self
+
+    def check_claims(self, facts: VideoFacts) -> None:
+        """Refuse before anything is extracted what cannot fit by what the video says of itself.
+
+        Where its rate varies or is not said, the frames' times tell, when all of them are known.
+
+        Raises:
+            CutoffError: As by `for_rate`.
+        """
+        claimed = facts.frame_rate_header
+        if self.cutoff_hz is None or not claimed or facts.variable_frame_rate:
+            return
+        if self.cutoff_hz > highest_cutoff_hz(claimed * _CLAIMS_ARE_WITHIN):
+            self.for_rate(claimed)
 
     def as_parameters(self) -> dict[str, Parameter]:
         """What keypoints.json says of the series: flat, by name."""
@@ -93,6 +128,11 @@ class SmoothingSettings:
             "smoothing_swaps": "flagged, not changed",
             **named,
         }
+
+
+def highest_cutoff_hz(frames_per_s: float) -> float:
+    """The highest cut-off at a frame rate, to three digits, so that it can be named and given."""
+    return float(f"{_SAFE_SHARE * frames_per_s:.3g}")
 
 
 def upper_rate(rows: Rows) -> float | None:
@@ -120,18 +160,14 @@ def smooth(rows: Rows, skeleton: Skeleton, settings: SmoothingSettings) -> Filte
 
     Raises:
         ArrayError: The rows have another number of keypoints than the skeleton.
-        SmoothingError: The cut-off is not below half the film's (upper) frame rate.
+        CutoffError: The cut-off does not fit the film's (upper) frame rate.
     """
     shape = (len(rows), skeleton.num_keypoints, 2)
     check_array("keypoints_xy", rows.keypoints_xy, shape, np.float32)
     pause_s = 2 * max(settings.max_gap_s, settings.outlier_window_s)
     clock = Clock.of(rows.time_s, pause_s=pause_s)
     step_s = clock.step_s
-    if step_s is not None and settings.cutoff_hz >= 0.5 / step_s:
-        raise SmoothingError(
-            f"expected a cut-off below half the frame rate ({0.5 / step_s:.2f} Hz), "
-            f"got {settings.cutoff_hz:g} Hz"
-        )
+    cutoff_hz = settings.for_rate(None if step_s is None else 1 / step_s).cutoff_hz
     points_xy = rows.keypoints_xy.astype(np.float64)
     points_xy[~np.isfinite(points_xy).all(-1)] = np.nan
 
@@ -142,10 +178,10 @@ def smooth(rows: Rows, skeleton: Skeleton, settings: SmoothingSettings) -> Filte
         scores = exchanged(rows.scores, swapped, skeleton.flip_pairs)
         tracks_xy[scores < settings.min_score] = np.nan
     tracks_xy, filled = fill_gaps(tracks_xy, clock.time_s, longest_s=settings.max_gap_s)
-    if step_s is not None:
+    if step_s is not None and cutoff_hz is not None:
         tracks_xy = low_pass(
             tracks_xy, clock.time_s,
-            cutoff_hz=settings.cutoff_hz, step_s=step_s, longest_s=settings.max_gap_s,
+            cutoff_hz=cutoff_hz, step_s=step_s, longest_s=settings.max_gap_s,
         )  # fmt: skip
 
     smooth_xy = exchanged(tracks_xy, swapped, skeleton.flip_pairs)

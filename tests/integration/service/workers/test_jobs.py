@@ -20,6 +20,7 @@ from service.database.workers import list_workers
 from service.leftovers import remove_blobs, remove_leftovers
 from service.videos import delete_video, end_video
 from tests.integration.service.workers.conftest import FRAMES
+from tests.unit.pipeline.decoding.coded import encode
 from tests.worker_room import SWEEPER, Room, same_files, write_film
 from workers.previewing_job import FILES
 
@@ -88,6 +89,26 @@ def test_a_bad_video_fails_with_its_code_and_a_sentence(room: Room, tmp_path: Pa
 def test_a_model_that_is_not_there_fails_the_job(room: Room, film: Path) -> None:
     job = room.finished(room.add(film, model="another"))
     assert (job.state, job.error_code) == ("failed", "model.unknown")
+
+
+def test_a_cut_off_that_cannot_fit_fails_the_job_before_any_frame(
+    room: Room, tmp_path: Path
+) -> None:
+    even = encode(tmp_path / "even.mp4")
+    job = room.finished(room.add(even, cutoff_hz=11.0))
+    assert (job.state, job.error_code, job.frames_done) == ("failed", "pipeline.cutoff", 0)
+    assert job.error_detail is not None
+    assert "at most 10 Hz at the film's 25 frames/s, got 11 Hz" in job.error_detail
+
+
+def test_where_only_the_frames_tell_the_raw_ones_stay(room: Room, tmp_path: Path) -> None:
+    uneven = write_film(tmp_path / "uneven.mp4", 40)
+    job = room.finished(room.add(uneven, cutoff_hz=20.0))
+    assert (job.state, job.stage, job.error_code) == ("failed", "preview", "pipeline.cutoff")
+    assert job.error_detail is not None
+    assert "at most 13.3 Hz" in job.error_detail
+    (rows,) = stream_rows(room.database, job.id)
+    assert rows.frame_index.tolist() == list(range(40))
 
 
 def test_a_running_job_is_cancelled_within_a_window(room: Room, film: Path) -> None:

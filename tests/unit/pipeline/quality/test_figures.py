@@ -33,7 +33,8 @@ def _sightings(rows: Rows) -> Sightings:
 
 def _quality(rows: Rows, displayed_wh: tuple[int, int] = (640, 480)) -> Quality:
     timings = {"decode": 2.0, "pose": 5.0, "write": 0.0}
-    return quality_of(rows, _sightings(rows), facts_of(displayed_wh), INFANT, timings)
+    facts = facts_of(displayed_wh)
+    return quality_of(rows, _sightings(rows), facts, INFANT, timings, cutoff_hz=5.5)
 
 
 def _with_status(status: int, *parts: slice) -> Rows:
@@ -58,6 +59,7 @@ def test_a_good_film() -> None:
     assert quality.damaged_frames == 0
     assert quality.cut_short is None  # nobody has read a file here
     assert quality.taken_up_elsewhere == ()
+    assert quality.smoothing_cutoff_hz == 5.5
     assert quality.score_median == pytest.approx(0.8)
     assert set(quality.score_median_by_keypoint) == set(INFANT.keypoints)
     assert quality.infant.trunk_px == pytest.approx(117.4, abs=0.1)
@@ -158,7 +160,8 @@ def test_a_second_person_is_counted_in_looked_at_frames() -> None:
         class_id=np.zeros(2, np.uint8), xyxy=np.array([[500, 10, 600, 200]] * 2, np.float32),
         score=np.full(2, 0.9, np.float32),
     )  # fmt: skip
-    quality = quality_of(LANDSCAPE, Sightings.joined([seen, twin]), facts_of(), INFANT, {})
+    both = Sightings.joined([seen, twin])
+    quality = quality_of(LANDSCAPE, both, facts_of(), INFANT, {}, cutoff_hz=6.0)
     assert quality.second_person.frames == 2
     assert quality.second_person.share == pytest.approx(2 / 25)
     assert quality.speed == {}
@@ -204,11 +207,15 @@ def test_what_nobody_should_overlook_is_marked() -> None:
     rows = _with_status(LOST, slice(50, 150))
     rows.box_xyxy[150:] += 1000
     facts = replace(facts_of(), cut_short=True)
-    plain = quality_of(rows, _sightings(rows), facts, INFANT, {}).as_json()
+    plain = quality_of(rows, _sightings(rows), facts, INFANT, {}, cutoff_hz=None).as_json()
     assert plain["cut_short"] is True
+    assert plain["smoothing_cutoff_hz"] is None
     assert json.loads(json.dumps(plain))["taken_up_elsewhere"] == [150]
 
 
 def test_rows_of_another_skeleton_are_refused() -> None:
     with pytest.raises(ArrayError, match=r"scores: expected float32 \(250, 17\)"):
-        quality_of(LANDSCAPE, _sightings(LANDSCAPE), facts_of(), load_skeleton("coco17"), {})
+        quality_of(
+            LANDSCAPE, _sightings(LANDSCAPE), facts_of(), load_skeleton("coco17"), {},
+            cutoff_hz=6.0,
+        )  # fmt: skip

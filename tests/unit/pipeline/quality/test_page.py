@@ -27,9 +27,8 @@ RED = (0xB0, 0, 0x20)
 def _png(rows: Rows, skeleton_id: str = "infant21") -> bytes:
     skeleton = load_skeleton(skeleton_id)
     filtered = smooth(rows, skeleton, SmoothingSettings())
-    return draw_quality(
-        rows, filtered, quality_of(rows, NOBODY, facts_of(), skeleton, {}), skeleton
-    )
+    quality = quality_of(rows, NOBODY, facts_of(), skeleton, {}, cutoff_hz=6.0)
+    return draw_quality(rows, filtered, quality, skeleton)
 
 
 def _picture(png: bytes) -> NDArray[np.uint8]:
@@ -78,7 +77,7 @@ def test_every_film_has_its_page(kind: str) -> None:
 
 def test_warnings_are_written_and_only_where_there_are_any() -> None:
     filtered = smooth(LANDSCAPE, INFANT, SmoothingSettings())
-    quality = quality_of(LANDSCAPE, NOBODY, facts_of(), INFANT, {})
+    quality = quality_of(LANDSCAPE, NOBODY, facts_of(), INFANT, {}, cutoff_hz=6.0)
     corner = slice(10, 60), slice(600, 1404)
     many: tuple[int, ...] = tuple(range(100_000, 100_009))
     for cut_short, elsewhere in ((True, ()), (False, (120,)), (True, many), (False, ())):

@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -13,10 +14,15 @@ from numpy.typing import NDArray
 from model.spec.errors import ArrayError
 from model.spec.sequence import FILLED, OUTLIER, SWAPPED, Rows
 from model.spec.skeleton import load_skeleton
-from tests.tracks import FILMS, rows_of, sample_rows
-from workers.pipeline.errors import SmoothingError
+from tests.tracks import FILMS, facts_of, rows_of, sample_rows
+from workers.pipeline.errors import CutoffError, SmoothingError
 from workers.pipeline.smoothing.body_frame import usual_trunk_px
-from workers.pipeline.smoothing.series import SmoothingSettings, smooth, upper_rate
+from workers.pipeline.smoothing.series import (
+    SmoothingSettings,
+    highest_cutoff_hz,
+    smooth,
+    upper_rate,
+)
 
 INFANT = load_skeleton("infant21")
 SETTINGS = SmoothingSettings()
@@ -217,17 +223,62 @@ def test_without_a_trunk_points_are_filtered_and_nothing_is_judged() -> None:
     assert 0 < np.abs(smoothed.rows.keypoints_xy[50, 3] - points[50, 3]).max() < 1
 
 
-def test_a_cut_off_that_the_rate_does_not_allow_is_refused() -> None:
+def test_nobody_asked_so_the_rate_decides() -> None:
     slow = replace(LANDSCAPE, time_s=LANDSCAPE.time_s * 2.5)
-    with pytest.raises(SmoothingError, match=r"below half the frame rate \(5\.00 Hz\), got 6 Hz"):
-        smooth(slow, INFANT, SETTINGS)
-    rate = upper_rate(slow)
-    assert rate == pytest.approx(10)
-    fitting = SETTINGS.for_rate(10)
-    assert fitting.cutoff_hz == 4
-    assert len(smooth(slow, INFANT, fitting)) == len(slow)
-    assert SETTINGS.for_rate(25) == SETTINGS
+    assert upper_rate(slow) == pytest.approx(10)
+    assert SETTINGS.for_rate(upper_rate(slow)).cutoff_hz == 4
+    assert SETTINGS.for_rate(25).cutoff_hz == 6
+    for rows, cutoff_hz in ((slow, 4.0), (LANDSCAPE, 6.0)):
+        chosen = smooth(rows, INFANT, replace(SETTINGS, cutoff_hz=cutoff_hz)).rows.keypoints_xy
+        np.testing.assert_array_equal(smooth(rows, INFANT, SETTINGS).rows.keypoints_xy, chosen)
+
+
+@given(st.floats(0.01, 250))
+def test_the_highest_cut_off_can_be_named_given_and_used(frames_per_s: float) -> None:
+    highest_hz = highest_cutoff_hz(frames_per_s)
+    assert 0.39 * frames_per_s < highest_hz < 0.41 * frames_per_s
+    given_hz = float(f"{highest_hz:g}")
+    settings = replace(SETTINGS, cutoff_hz=given_hz)
+    assert settings.for_rate(frames_per_s) == settings
+    with pytest.raises(CutoffError, match=f"at most {highest_hz:g} Hz"):
+        replace(SETTINGS, cutoff_hz=1.01 * given_hz).for_rate(frames_per_s)
+
+
+def test_a_cut_off_that_was_asked_for_and_does_not_fit_is_refused() -> None:
+    slow = replace(LANDSCAPE, time_s=LANDSCAPE.time_s * 2.5)
+    with pytest.raises(
+        CutoffError, match=r"at most 4 Hz at the film's 10 frames/s, got 6 Hz"
+    ) as no:
+        smooth(slow, INFANT, replace(SETTINGS, cutoff_hz=6.0))
+    assert no.value.code == "pipeline.cutoff"
+    asked = replace(SETTINGS, cutoff_hz=6.0)
+    assert asked.for_rate(15) == asked  # just fits
+
+
+def test_where_no_frame_has_a_neighbour_nothing_is_filtered_and_no_cut_off_refused() -> None:
+    lonely = replace(LANDSCAPE, time_s=LANDSCAPE.time_s * 50)
+    assert upper_rate(lonely) is None
     assert upper_rate(LANDSCAPE[:1]) is None
+    asked = replace(SETTINGS, cutoff_hz=6.0)
+    assert asked.for_rate(None).cutoff_hz is None
+    smoothed = smooth(lonely, INFANT, asked)
+    np.testing.assert_array_equal(smoothed.rows.keypoints_xy, lonely.keypoints_xy)
+
+
+@pytest.mark.parametrize(
+    ("cutoff_hz", "claimed", "varies", "refused"),
+    [
+        (6.0, 10.0, False, True), (6.0, 15.0, False, False), (6.0, 14.8, False, False),
+        (6.0, 10.0, True, False), (6.0, None, False, False), (None, 10.0, False, False),
+    ],
+)  # fmt: skip
+def test_what_a_video_says_of_itself_refuses_early_only_where_it_is_sure(
+    cutoff_hz: float | None, claimed: float | None, *, varies: bool, refused: bool
+) -> None:
+    facts = replace(facts_of(), frame_rate_header=claimed, variable_frame_rate=varies)
+    refusal = pytest.raises(CutoffError, match="at most 4 Hz") if refused else nullcontext()
+    with refusal:
+        replace(SETTINGS, cutoff_hz=cutoff_hz).check_claims(facts)
 
 
 @pytest.mark.parametrize(
