@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, Literal, Self
 from uuid import UUID
@@ -11,14 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy.orm import Session
 
 from service.database import jobs as rows
-from service.database.tables import Job, JobState
+from service.database.deletions import find_deletion
+from service.database.tables import Deletion, Job, JobState
 from service.errors import (
     IdempotencyConflictError,
     JobFinishedError,
     JobNotFoundError,
     JobNotRetryableError,
 )
-from service.leftovers import Belongings
+from service.leftovers import begin_deletion
 from service.videos import find_video
 
 FINISHED: Final[frozenset[JobState]] = frozenset(("succeeded", "failed", "canceled"))
@@ -43,8 +43,12 @@ class JobParameters(BaseModel):
     cover: Literal["mosaic", "solid"] | None = None
     """What lies over heads in the preview; `mosaic` when not given."""
 
+    skeleton: bool | None = None
+    """Whether bones and keypoints are drawn into the preview; they are when not given."""
+
     names: bool | None = None
-    """Whether the preview names the keypoints; it does not when not given."""
+    """Whether the preview marks and names keypoints, with or without the skeleton; it does not when
+    not given."""
 
     cutoff_hz: float | None = Field(None, gt=0, le=1000, allow_inf_nan=False)
     """Of the filtered series' low pass; when not given 6, or less in films of under 15 frames/s.
@@ -74,7 +78,12 @@ class JobRequest(BaseModel):
                 {
                     "video_id": "01970000-0000-7000-8000-000000000001",
                     "model": "aggpose-t-infant21",
-                    "parameters": {"window": 16, "detect_every": 8, "cover": "solid"},
+                    "parameters": {
+                        "window": 16,
+                        "detect_every": 8,
+                        "cover": "solid",
+                        "skeleton": False,
+                    },
                 },
             ]
         },
@@ -186,31 +195,22 @@ def retry_job(session: Session, tenant_id: UUID, job_id: UUID, *, now: datetime)
     return job
 
 
-def end_job(session: Session, tenant_id: UUID, job_id: UUID, *, now: datetime) -> Belongings:
-    """Take a job from its worker, because it is to be deleted; see leftovers.py.
+def delete_job(session: Session, tenant_id: UUID, job_id: UUID, *, now: datetime) -> Deletion:
+    """Delete a job and all that it stored; its video stays. See leftovers.py.
+
+    Its blobs are to be removed once the session has committed.
 
     Returns:
-        What goes with it.
+        The deletion, to be finished; one that was begun before is given again.
 
     Raises:
         JobNotFoundError: There is none.
     """
-    return _belongings(job_id, rows.end_job(session, tenant_id, job_id, now=now))
-
-
-def delete_job(session: Session, tenant_id: UUID, job_id: UUID) -> Belongings:
-    """Delete the rows of a job, once its blobs are gone; its video stays.
-
-    Returns:
-        What went along.
-
-    Raises:
-        JobNotFoundError: There is none.
-    """
-    return _belongings(job_id, rows.delete_job(session, tenant_id, job_id))
-
-
-def _belongings(job_id: UUID, keys: Sequence[str] | None) -> Belongings:
+    keys = rows.delete_job(session, tenant_id, job_id)
     if keys is None:
-        raise JobNotFoundError(f"there is no job {job_id}")
-    return Belongings((job_id,), tuple(keys), (f"jobs/{job_id}",))
+        begun = find_deletion(session, tenant_id, job_id)
+        if begun is None:
+            raise JobNotFoundError(f"there is no job {job_id}")
+        return begun
+    folders = (f"jobs/{job_id}",)
+    return begin_deletion(session, tenant_id, job_id, keys=keys, folders=folders, now=now)

@@ -1,34 +1,79 @@
 """Blobs that nobody needs: removed while no transaction is open, because a store may take its time.
 
-A video or a job is deleted in three steps. One transaction takes the jobs from their workers and
-says what there is; then the blobs go; another transaction deletes the rows. What fails on the way
-leaves the rows, so that it can be asked for again. What was stored meanwhile goes last.
+A video or a job is deleted in three steps. One transaction deletes the rows, whoever works on them,
+and notes which blobs go with them: from here on it is gone for everybody. Then the blobs go, and a
+last transaction takes the note away. What breaks off on the way is finished by whoever asks again,
+or by the sweeper.
 """
 
 import logging
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy.orm import Session
+
 from service.blobs import BlobStore
+from service.database import deletions as rows
+from service.database.engine import Database
+from service.database.tables import Deletion
 from service.errors import BlobError
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Belongings:
-    """What goes with a video or a job.
+def begin_deletion(  # noqa: PLR0913 - whose, of what, which blobs, when
+    session: Session,
+    tenant_id: UUID,
+    resource_id: UUID,
+    *,
+    keys: Sequence[str],
+    folders: Sequence[str],
+    now: datetime,
+) -> Deletion:
+    """Note the blobs that go with a video's or a job's rows.
 
-    Attributes:
-        jobs: The jobs.
+    Args:
+        session: Deletes the rows.
+        tenant_id: Whose they are.
+        resource_id: The video's or the job's.
         keys: The blobs that rows name.
         folders: Folders of keys, for what no row names yet.
+        now: The moment.
     """
+    deletion = Deletion(
+        id=resource_id, tenant_id=tenant_id, keys=[*keys], folders=[*folders], begun_at=now
+    )
+    rows.add_deletion(session, deletion)
+    return deletion
 
-    jobs: tuple[UUID, ...]
-    keys: tuple[str, ...]
-    folders: tuple[str, ...]
+
+def finish_deletion(database: Database, store: BlobStore, deletion: Deletion) -> None:
+    """Remove the blobs of a deletion that was begun; that others do so, too, is no error.
+
+    Raises:
+        BlobUnavailableError: The blob store failed: the deletion stays begun.
+        DatabaseUnavailableError: The database does not answer: likewise.
+    """
+    remove_blobs(store, deletion.keys, deletion.folders)
+    with database.write() as session:
+        rows.forget_deletion(session, deletion.id)
+    # What a worker that had not learnt of it stored meanwhile.
+    remove_leftovers(store, (), deletion.folders)
+
+
+def finish_deletions(database: Database, store: BlobStore) -> int:
+    """Remove the blobs of all deletions that were begun and broke off; how many there were.
+
+    Raises:
+        BlobUnavailableError: The blob store failed.
+        DatabaseUnavailableError: The database does not answer.
+    """
+    with database.read() as session:
+        begun = rows.list_deletions(session)
+    for deletion in begun:
+        finish_deletion(database, store, deletion)
+    return len(begun)
 
 
 def remove_blobs(store: BlobStore, keys: Iterable[str], folders: Iterable[str] = ()) -> None:

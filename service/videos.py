@@ -13,10 +13,11 @@ from sqlalchemy.orm import Session
 from service.blobs import StoredBlob
 from service.database import jobs as job_rows
 from service.database import videos as video_rows
+from service.database.deletions import find_deletion
 from service.database.jobs import JobFilter
-from service.database.tables import Video
+from service.database.tables import Deletion, Video
 from service.errors import VideoConflictError, VideoNotFoundError
-from service.leftovers import Belongings
+from service.leftovers import begin_deletion
 
 MOST_METADATA_BYTES: Final = 16 << 10
 MOST_METADATA_LEVELS: Final = 32
@@ -146,39 +147,30 @@ def find_video(session: Session, tenant_id: UUID, video_id: UUID) -> Video:
     return video
 
 
-def end_video(session: Session, tenant_id: UUID, video_id: UUID, *, now: datetime) -> Belongings:
-    """Take a video's jobs from their workers, because it is to be deleted; see leftovers.py.
+def delete_video(
+    session: Session, tenant_id: UUID, video_id: UUID, *, now: datetime
+) -> tuple[Deletion, Sequence[UUID]]:
+    """Delete a video and all that came from it; see leftovers.py.
+
+    Its blobs are to be removed once the session has committed.
 
     Returns:
-        What goes with it.
-
-    Raises:
-        VideoNotFoundError: There is none.
-    """
-    jobs = tuple(_job_ids(session, tenant_id, video_id))
-    keys = video_rows.end_jobs(session, tenant_id, video_id, now=now)
-    return _belongings(video_id, jobs, keys)
-
-
-def delete_video(session: Session, tenant_id: UUID, video_id: UUID) -> Belongings:
-    """Delete the rows of a video and of all that came from it, once its blobs are gone.
-
-    Returns:
-        What went along.
+        The deletion, to be finished, and the jobs that went along. One that was begun before is
+        given again.
 
     Raises:
         VideoNotFoundError: There is none.
     """
     jobs = tuple(_job_ids(session, tenant_id, video_id))
     keys = video_rows.delete_video(session, tenant_id, video_id)
-    return _belongings(video_id, jobs, keys)
-
-
-def _belongings(video_id: UUID, jobs: tuple[UUID, ...], keys: Sequence[str] | None) -> Belongings:
     if keys is None:
-        raise VideoNotFoundError(f"there is no video {video_id}")
+        begun = find_deletion(session, tenant_id, video_id)
+        if begun is None:
+            raise VideoNotFoundError(f"there is no video {video_id}")
+        return begun, ()
     folders = (f"videos/{video_id}", *(f"jobs/{job_id}" for job_id in jobs))
-    return Belongings(jobs, tuple(keys), folders)
+    begun = begin_deletion(session, tenant_id, video_id, keys=keys, folders=folders, now=now)
+    return begun, jobs
 
 
 def _job_ids(session: Session, tenant_id: UUID, video_id: UUID) -> Iterator[UUID]:

@@ -12,6 +12,7 @@ from service.database.engine import Database, current_time
 from service.database.sweeping import Message, Swept, sweep
 from service.database.workers import forget_workers
 from service.errors import BlobError, DatabaseUnavailableError, QueueUnavailableError
+from service.leftovers import finish_deletions
 from service.queue import JobQueue
 from service.settings import Settings
 from workers.leases import lease_terms
@@ -71,14 +72,18 @@ class Sweeper:
         return swept
 
     def _tidy(self) -> None:
-        """Forget workers that are gone, and remove what dead processes left."""
+        """Forget workers that are gone, and finish and remove what dead processes left."""
         self._tidied = time.monotonic()
         try:
             with self._database.write() as session:
                 forget_workers(session, seen_before=current_time(session) - _FORGET_AFTER)
             parts = self._store.sweep()
             folders = sweep_scratch(self._scratch)
+            deletions = finish_deletions(self._database, self._store)
         except (DatabaseUnavailableError, BlobError, OSError) as error:
             _LOG.warning("not everything could be tidied up: %s", error)
         else:
-            _LOG.info("removed %d unfinished blobs and %d folders", parts, folders)
+            _LOG.info(
+                "removed %d unfinished blobs and %d folders, and finished %d deletions",
+                parts, folders, deletions,
+            )  # fmt: skip

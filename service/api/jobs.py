@@ -44,12 +44,11 @@ from service.jobs import (
     add_job,
     cancel_job,
     delete_job,
-    end_job,
     find_job,
     retry_job,
 )
 from service.keys import Caller
-from service.leftovers import remove_blobs, remove_leftovers
+from service.leftovers import finish_deletion
 from service.log_lines import facts_of_request
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -204,15 +203,17 @@ def try_again(job_id: JobId, response: Response, service: Parts, caller: Writer)
     "/{job_id}", status_code=204, responses=documented("job.not_found", "blob.unavailable")
 )
 def remove_job(job_id: JobId, service: Parts, caller: Writer) -> None:
-    """Delete a job and all that it stored, for good; its video stays."""
+    """Delete a job and all that it stored, for good; its video stays.
+
+    From the first moment on nobody finds any of it. Where the file store does not answer, its files
+    go later: by themselves, or when this is asked again.
+    """
     facts_of_request().job_id = job_id
     with service.database.write() as session:
-        found = end_job(session, caller.tenant_id, job_id, now=current_time(session))
-    remove_blobs(service.store, found.keys, found.folders)
-    with service.database.write() as session:
-        gone = delete_job(session, caller.tenant_id, job_id)
-        note(session, caller, "job.delete", job_id, now=current_time(session))
-    remove_leftovers(service.store, gone.keys, gone.folders)
+        now = current_time(session)
+        deletion = delete_job(session, caller.tenant_id, job_id, now=now)
+        note(session, caller, "job.delete", job_id, now=now)
+    finish_deletion(service.database, service.store, deletion)
 
 
 def _look_again(service: Service, caller: Caller, job_id: UUID) -> Job:

@@ -36,8 +36,8 @@ from service.database.videos import VideoFilter, find_video_by_sha256, list_vide
 from service.errors import BlobMissingError
 from service.jobs import JobRequest, add_job
 from service.keys import Caller
-from service.leftovers import remove_blobs, remove_leftovers
-from service.videos import VideoDescription, add_video, delete_video, end_video, find_video
+from service.leftovers import finish_deletion, remove_leftovers
+from service.videos import VideoDescription, add_video, delete_video, find_video
 
 router = APIRouter(prefix="/v1/videos", tags=["videos"])
 
@@ -153,17 +153,18 @@ def show_video(video_id: VideoId, service: Parts, caller: Reader) -> VideoAnswer
     "/{video_id}", status_code=204, responses=documented("video.not_found", "blob.unavailable")
 )
 def remove_video(video_id: VideoId, service: Parts, caller: Writer) -> None:
-    """Delete a video for good, and all that came from it: jobs, keypoints, stills, films."""
+    """Delete a video for good, and all that came from it: jobs, keypoints, stills, films.
+
+    From the first moment on nobody finds any of it. Where the file store does not answer, its files
+    go later: by themselves, or when this is asked again.
+    """
     with service.database.write() as session:
-        found = end_video(session, caller.tenant_id, video_id, now=current_time(session))
-    remove_blobs(service.store, found.keys, found.folders)
-    with service.database.write() as session:
-        gone = delete_video(session, caller.tenant_id, video_id)
         now = current_time(session)
+        deletion, jobs = delete_video(session, caller.tenant_id, video_id, now=now)
         note(session, caller, "video.delete", video_id, now=now)
-        for job_id in gone.jobs:
+        for job_id in jobs:
             note(session, caller, "job.delete", job_id, now=now)
-    remove_leftovers(service.store, gone.keys, gone.folders)
+    finish_deletion(service.database, service.store, deletion)
 
 
 @dataclass(frozen=True)

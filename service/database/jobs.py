@@ -170,27 +170,6 @@ def retry(session: Session, tenant_id: UUID, job_id: UUID, *, now: datetime) -> 
     )  # fmt: skip
 
 
-def canceled(now: datetime) -> dict[str, object]:
-    """What becomes of a job that is taken from whoever has it: its lease holds no longer."""
-    ended = {"state": "canceled", "cancel_requested": True, "finished_at": now}
-    return ended | {"lease_token": None, "lease_until": None}
-
-
-def end_job(
-    session: Session, tenant_id: UUID, job_id: UUID, *, now: datetime
-) -> Sequence[str] | None:
-    """Cancel a job, also where it runs: its worker stores nothing more.
-
-    Returns:
-        The keys of its blobs, or None where the tenant has no such job.
-    """
-    if find_job(session, tenant_id, job_id) is None:
-        return None
-    unfinished = update(Job).where(Job.id == job_id, Job.state.in_(UNFINISHED))
-    changed(session, unfinished.values(canceled(now)))
-    return session.scalars(select(Artifact.blob_key).where(Artifact.job_id == job_id)).all()
-
-
 def delete_job(session: Session, tenant_id: UUID, job_id: UUID) -> Sequence[str] | None:
     """Delete a job and all that it stored; its video stays.
 

@@ -333,6 +333,24 @@ class LostLease(Base):
     lost_at: Mapped[datetime]
 
 
+class Deletion(Base):
+    """A deletion that was begun: the rows are gone, and here stands which blobs are to follow.
+
+    Attributes:
+        id: The video's or the job's.
+        keys: The blobs that its rows named.
+        folders: Folders of keys, for what no row named.
+    """
+
+    __tablename__ = "deletions"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id"))
+    keys: Mapped[list[str]]
+    folders: Mapped[list[str]]
+    begun_at: Mapped[datetime]
+
+
 class AuditEvent(Base):
     """Who did what to what, and when; never what was in it. It outlives what it names.
 

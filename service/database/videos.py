@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 
 from service.database.changes import changed
 from service.database.columns import JsonObject
-from service.database.jobs import UNFINISHED, canceled
 from service.database.pages import Cursor, Page, read_page
 from service.database.tables import Artifact, Job, Video
 
@@ -97,24 +96,6 @@ def list_videos(
 def store_probe(session: Session, video_id: UUID, probe: JsonObject) -> bool:
     """Keep the facts that a worker found in a video; False where the video is gone."""
     return changed(session, update(Video).where(Video.id == video_id).values(probe=probe))
-
-
-def end_jobs(
-    session: Session, tenant_id: UUID, video_id: UUID, *, now: datetime
-) -> Sequence[str] | None:
-    """Cancel a video's jobs, also those that run: their workers store nothing more.
-
-    Returns:
-        The keys of all the video's blobs, or None where the tenant has no such video.
-    """
-    own = select(Video.blob_key).where(Video.id == video_id, Video.tenant_id == tenant_id)
-    source = session.scalars(own).one_or_none()
-    if source is None:
-        return None
-    jobs = update(Job).where(Job.video_id == video_id, Job.state.in_(UNFINISHED))
-    changed(session, jobs.values(canceled(now)))
-    artifacts = select(Artifact.blob_key).join(Job, Job.id == Artifact.job_id)
-    return [source, *session.scalars(artifacts.where(Job.video_id == video_id))]
 
 
 def delete_video(session: Session, tenant_id: UUID, video_id: UUID) -> Sequence[str] | None:

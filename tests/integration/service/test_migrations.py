@@ -62,7 +62,7 @@ def test_models_and_migrations_agree(database_url: str, empty_url: str) -> None:
     with made.begin() as connection:
         Base.metadata.create_all(connection)
     assert described(migrated) == described(made)
-    assert len(described(migrated)) == 11
+    assert len(described(migrated)) == 12
     migrated.dispose()
     made.dispose()
 
@@ -81,7 +81,7 @@ def test_every_constraint_has_a_name(database_url: str) -> None:
 def test_up_down_and_up_again(empty_url: str) -> None:
     assert migrations.current(empty_url) is None
     migrations.upgrade(empty_url)
-    assert migrations.current(empty_url) == migrations.head() == "0002"
+    assert migrations.current(empty_url) == migrations.head() == "0003"
     migrations.downgrade(empty_url, "base")
     assert migrations.current(empty_url) is None
     engine = open_engine(empty_url)
@@ -168,7 +168,7 @@ def test_a_draft_of_no_change_is_empty(
     assert content.startswith('"""Nothing to do."""\n')
     assert content.count("    pass\n") == 2
     assert "op." not in content
-    assert "down_revision: str | None = '0002'" in content
+    assert "down_revision: str | None = '0003'" in content
     assert str(path) in capsys.readouterr().out
 
 

@@ -156,6 +156,7 @@ def test_a_deleted_video_takes_all_that_came_from_it(database: Database) -> None
         rows = everything(session)
     assert {name: len(of_table) for name, of_table in rows.items()} == {
         "tenants": 1, "api_keys": 0, "workers": 0, "audit_events": 1, "lost_leases": 0,
+        "deletions": 0,
         "videos": 1, "jobs": 1, "frames": 8, "windows": 1, "previews": 2, "artifacts": 1,
     }  # fmt: skip
     for name in ("frames", "windows", "previews", "artifacts"):

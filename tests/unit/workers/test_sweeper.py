@@ -1,14 +1,18 @@
 """The sweeper sends what waits for a message, and keeps what it cannot send."""
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
+from service.blobs import open_store
+from service.database.deletions import list_deletions
 from service.database.engine import Database
 from service.errors import QueueUnavailableError
 from service.settings import Settings
-from tests.service_rows import find, make_job
+from service.videos import delete_video
+from tests.service_rows import NOW, find, make_job, make_video
 from tests.unit.workers.conftest import RememberingQueue
 from workers.sweeper import Sweeper
 
@@ -45,6 +49,27 @@ def test_what_the_broker_does_not_take_is_sent_in_the_next_round(
     queue.away = False
     sweeper.round()
     assert queue.sent == [(job.id, "extract")]
+
+
+def test_deletions_that_broke_off_are_finished(
+    sweeper: Sweeper, settings: Settings, database: Database
+) -> None:
+    store = open_store(settings.blob_url)
+    video = make_video(database)
+    store.put(video.blob_key, [b"film"], max_bytes=10)
+    with database.write() as session:
+        delete_video(session, video.tenant_id, video.id, now=NOW)
+    stops = threading.Event()
+    thread = threading.Thread(target=sweeper.run, args=(stops,))
+    thread.start()
+    deadline = time.monotonic() + 30
+    while list(store.keys()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    stops.set()
+    thread.join(10)
+    assert list(store.keys()) == []
+    with database.read() as session:
+        assert list_deletions(session) == []
 
 
 def test_it_goes_on_while_the_broker_is_away_and_stops_when_told(

@@ -17,8 +17,8 @@ from service.database.results import find_preview, list_previews
 from service.database.tables import Artifact, Frame, Job, Preview, Window
 from service.database.videos import find_video
 from service.database.workers import list_workers
-from service.leftovers import remove_blobs, remove_leftovers
-from service.videos import delete_video, end_video
+from service.leftovers import finish_deletion
+from service.videos import delete_video
 from tests.integration.service.workers.conftest import FRAMES
 from tests.unit.pipeline.decoding.coded import encode
 from tests.worker_room import SWEEPER, Room, same_files, write_film
@@ -135,11 +135,8 @@ def test_a_lost_message_is_sent_again(room: Room, film: Path, expected: Path) ->
 def delete(room: Room, video_id: UUID) -> None:
     """Delete a video as the API does."""
     with room.database.write() as session:
-        found = end_video(session, room.tenant.id, video_id, now=current_time(session))
-    remove_blobs(room.store, found.keys, found.folders)
-    with room.database.write() as session:
-        gone = delete_video(session, room.tenant.id, video_id)
-    remove_leftovers(room.store, gone.keys, gone.folders)
+        deletion, _ = delete_video(session, room.tenant.id, video_id, now=current_time(session))
+    finish_deletion(room.database, room.store, deletion)
 
 
 @pytest.mark.parametrize("stage", ["extract", "preview"])

@@ -1,10 +1,13 @@
 """Deleting: what is asked for goes whole, and while it goes nobody else waits."""
 
 import pytest
+from sqlalchemy import select
 
 from service.database.leases import hold
+from service.database.tables import AuditEvent
 from service.database.tenants import add_tenant
 from service.errors import BlobUnavailableError, LeaseLostError
+from service.leftovers import finish_deletions
 from tests.results_rows import finished_job, running_job
 from tests.service_api import Api, blobs
 from tests.service_rows import NOW, find
@@ -91,15 +94,13 @@ def test_leftovers_of_what_is_deleted_fail_nothing(
     assert blobs(api) == []
 
 
-@pytest.mark.parametrize("kind", ["videos", "jobs"])
-def test_a_deletion_that_broke_off_in_the_middle_is_finished_by_another(
-    api: Api, monkeypatch: pytest.MonkeyPatch, kind: str
-) -> None:
+@pytest.fixture
+def broken_off(api: Api, monkeypatch: pytest.MonkeyPatch, kind: str) -> tuple[str, dict[str, str]]:
+    """A deletion whose process was killed in the middle: its address, and the ids of all."""
     job_id, _ = finished_job(api)
     video_id = api.get(f"/v1/jobs/{job_id}").json()["video_id"]
     place = {"videos": f"/v1/videos/{video_id}", "jobs": f"/v1/jobs/{job_id}"}[kind]
-    store, before = api.service.store, len(blobs(api))
-    delete = store.delete
+    before, delete = len(blobs(api)), api.service.store.delete
 
     def break_off(key: str) -> None:
         if len(blobs(api)) == before - 2:
@@ -107,13 +108,55 @@ def test_a_deletion_that_broke_off_in_the_middle_is_finished_by_another(
         delete(key)
 
     with monkeypatch.context() as patch:
-        patch.setattr(store, "delete", break_off)
+        patch.setattr(api.service.store, "delete", break_off)
         assert api.ask("DELETE", place).status_code == 500
     assert len(blobs(api)) == before - 2
-    assert api.get(place).status_code == 200
-    assert api.ask("DELETE", place).status_code == 204
-    assert blobs(api) == ([f"videos/{video_id}/source"] if kind == "jobs" else [])
-    assert api.get(f"/v1/jobs/{job_id}").status_code == 404
+    return place, {"video": video_id, "job": str(job_id)}
+
+
+@pytest.mark.parametrize("kind", ["videos", "jobs"])
+def test_what_is_half_deleted_is_gone_for_everybody_and_stands_in_the_audit(
+    api: Api, broken_off: tuple[str, dict[str, str]], kind: str
+) -> None:
+    place, ids = broken_off
+    for path in (place, f"/v1/jobs/{ids['job']}", f"/v1/jobs/{ids['job']}/keypoints.csv"):
+        assert api.get(path).status_code == 404
+    assert api.get(f"/v1/{kind}").json()["items"] == []
+    wanted = api.ask("POST", "/v1/jobs", json={"video_id": ids["video"]})
+    assert wanted.status_code == (404 if kind == "videos" else 202)
+    with api.service.database.read() as session:
+        events = session.scalars(select(AuditEvent).where(AuditEvent.action.endswith(".delete")))
+        deleted = {(event.action, str(event.resource_id)) for event in events}
+    jobs = {("job.delete", ids["job"])}
+    assert deleted == (jobs | {("video.delete", ids["video"])} if kind == "videos" else jobs)
+
+
+@pytest.mark.parametrize("kind", ["videos", "jobs"])
+@pytest.mark.parametrize("finished_by", ["who asks again", "the sweeper"])
+def test_a_deletion_that_broke_off_is_finished(
+    api: Api, broken_off: tuple[str, dict[str, str]], kind: str, finished_by: str
+) -> None:
+    place, ids = broken_off
+    assert api.ask("DELETE", place, key=api.key("ward 4")).status_code == 404
+    if finished_by == "the sweeper":
+        assert finish_deletions(api.service.database, api.service.store) == 1
+    else:
+        assert api.ask("DELETE", place).status_code == 204
+    assert blobs(api) == ([f"videos/{ids['video']}/source"] if kind == "jobs" else [])
+    assert api.ask("DELETE", place).status_code == 404
+    assert finish_deletions(api.service.database, api.service.store) == 0
+
+
+@pytest.mark.parametrize("kind", ["videos"])
+def test_the_bytes_of_a_half_deleted_video_are_a_new_video(
+    api: Api, broken_off: tuple[str, dict[str, str]], kind: str
+) -> None:
+    again = api.upload()
+    assert again.status_code == 201
+    new = again.json()["video"]["id"]
+    assert new != broken_off[1][kind.removesuffix("s")]
+    finish_deletions(api.service.database, api.service.store)
+    assert blobs(api) == [f"videos/{new}/source"]
 
 
 def test_what_cannot_be_deleted_can_be_asked_for_again(
@@ -130,5 +173,6 @@ def test_what_cannot_be_deleted_can_be_asked_for_again(
     assert (answer.status_code, answer.json()["code"]) == (503, "blob.unavailable")
     assert answer.headers["retry-after"] == "5"
     assert video_id not in answer.json()["detail"]
+    assert api.get(f"/v1/videos/{video_id}").status_code == 404
     assert api.ask("DELETE", f"/v1/videos/{video_id}").status_code == 204
     assert blobs(api) == []
