@@ -120,6 +120,7 @@ def test_the_header_says_where_the_sequence_comes_from() -> None:
         "edges": [[0, 1]],
     }
     assert document["video"]["time_base"] == [1, 12800]
+    assert document["video"]["pixel_aspect_ratio"] == [16, 15]
     assert document["video"]["duration_s_header"] is None
     assert document["parameters"]["series"] == "é"
     assert document["frames"] == []
@@ -155,6 +156,8 @@ def test_whole_numbers_stand_for_floats() -> None:
 def test_a_file_from_before_a_field_was_added_is_read() -> None:
     header = read_json(changed(lambda document: document["video"].pop("cut_short")))[0]
     assert header.video.cut_short is None
+    header = read_json(changed(lambda document: document["video"].pop("pixel_aspect_ratio")))[0]
+    assert header.video.pixel_aspect_ratio == (1, 1)
 
 
 def changed(change: Callable[[Document], object], *, filtered: bool = False) -> io.BytesIO:
@@ -194,6 +197,7 @@ def set_to(value: object, *path: str | int) -> Callable[[Document], None]:
         (set_to(TRUE, "video", "bit_depth"), "video.bit_depth: expected int, got True"),
         (set_to(1, "video", "interlaced"), "video.interlaced: expected bool, got 1"),
         (set_to([1], "video", "time_base"), "video.time_base: expected tuple[int, int], got [1]"),
+        (set_to(1.5, "video", "pixel_aspect_ratio"), "video.pixel_aspect_ratio: expected tuple"),
         (set_to([1, "2"], "video", "time_base"), "video.time_base: expected int, got '2'"),
         (set_to("25", "video", "frame_rate_header"), "video.frame_rate_header: expected float | "),
         (set_to(["a", "a"], "skeleton", "keypoints"), "keypoints: expected different names"),

@@ -68,8 +68,12 @@ def encode(
     container_options: dict[str, str] | None = None,
     prepare: Callable[[VideoStream], None] | None = None,
     touch: "Callable[[av.Packet[VideoStream]], None] | None" = None,
+    draw: Callable[[int, tuple[int, int]], NDArray[np.uint8]] = drawing,
 ) -> Path:
-    """Write a film; `pts` count in 1/1000 s (every 40 if not given), `touch` sees each packet."""
+    """Write a film; `pts` count in 1/1000 s (every 40 if not given), `touch` sees each packet.
+
+    `draw` makes a frame's coded picture of its index and size.
+    """
     with (
         usual_priority(),
         av.open(path, "w", container_options=container_options or {}) as container,
@@ -87,7 +91,7 @@ def encode(
         container.start_encoding()
         stamps = [40 * i for i in range(frames)] if pts is None else pts
         for index, stamp in enumerate(stamps):
-            frame = av.VideoFrame.from_ndarray(drawing(index, size_wh), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(draw(index, size_wh), format="rgb24")
             frame.pts = stamp // scale
             packets = stream.encode(frame.reformat(format=pixels))
             _mux(container, packets, touch)
