@@ -18,7 +18,15 @@ from uuid import UUID
 
 import httpx
 
-from service.api.schemas import JobAnswer, JobSummary, Stills, UploadAnswer, VideoAnswer, VideoList
+from service.api.schemas import (
+    JobAnswer,
+    JobSummary,
+    Stills,
+    UploadAnswer,
+    VideoAnswer,
+    VideoDetail,
+    VideoList,
+)
 from service.connection import WAIT_S, Connection, pause_asked_for_s, read_answer
 
 ResultFile = Literal[
@@ -69,12 +77,20 @@ class Client:
         found = self._connection.ask(VideoList, "GET", "/v1/videos", params={"sha256": sha256})
         return found.items[0] if found.items else None
 
+    def video(self, video_id: UUID) -> VideoDetail:
+        """A video, and whether its bytes are there.
+
+        Raises:
+            ClientError: The service does not answer, or refuses.
+        """
+        return self._connection.ask(VideoDetail, "GET", f"/v1/videos/{video_id}")
+
     def upload(
         self, path: Path, *, subject_reference: str | None = None,
         metadata: Mapping[str, object] | None = None,
         progress: Callable[[int], None] = lambda _: None,
     ) -> VideoAnswer:  # fmt: skip
-        """Upload a video, piece by piece; one that the service knows is not sent again.
+        """Upload a video, piece by piece; one that the service has is not sent again.
 
         The file's name stays here: it may be a patient's.
 
@@ -94,7 +110,9 @@ class Client:
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             # Words about the infant are the service's to compare, which it does on an upload.
-            if not fields and (known := self.find_video(sha256)) is not None:
+            known = None if fields else self.find_video(sha256)
+            # Bytes that the service knows and has lost are brought back by an upload alone.
+            if known is not None and self.video(known.id).stored is not False:
                 return known
             told = _Told(file, progress)
 

@@ -10,13 +10,13 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy.orm import Session
 
-from service.blobs import StoredBlob
+from service.blobs import BlobStore, StoredBlob
 from service.database import jobs as job_rows
 from service.database import videos as video_rows
 from service.database.deletions import find_deletion
 from service.database.jobs import JobFilter
 from service.database.tables import Deletion, Video
-from service.errors import VideoConflictError, VideoNotFoundError
+from service.errors import BlobMissingError, VideoConflictError, VideoNotFoundError
 from service.leftovers import begin_deletion
 
 MOST_METADATA_BYTES: Final = 16 << 10
@@ -145,6 +145,18 @@ def find_video(session: Session, tenant_id: UUID, video_id: UUID) -> Video:
     if video is None:
         raise VideoNotFoundError(f"there is no video {video_id}")
     return video
+
+
+def is_stored(store: BlobStore, video: Video) -> bool:
+    """Whether a video's bytes lie where they should, as many as there were.
+
+    Raises:
+        BlobUnavailableError: The blob store failed.
+    """
+    try:
+        return store.size(video.blob_key) == video.size_bytes
+    except BlobMissingError:
+        return False
 
 
 def delete_video(

@@ -104,6 +104,16 @@ class VideoAnswer(_Answer):
         )  # fmt: skip
 
 
+class VideoDetail(VideoAnswer):
+    """An uploaded video, looked at closely."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_VIDEO | {"stored": True}]})
+
+    stored: bool | None
+    """Whether its bytes are in the file store; if not, upload them again. Null while the store does
+    not answer."""
+
+
 class JobError(_Answer):
     """Why a job failed."""
 
@@ -200,7 +210,9 @@ class Stills(_Answer):
     frames: list[int] = Field(examples=[[0, 150, 299]])
 
 
-EXAMPLES: Final = (VideoAnswer, JobSummary, JobAnswer, UploadAnswer, VideoList, JobList)
+EXAMPLES: Final = (
+    VideoAnswer, VideoDetail, JobSummary, JobAnswer, UploadAnswer, VideoList, JobList,
+)  # fmt: skip
 """Answers with an example in the documentation."""
 
 

@@ -24,7 +24,7 @@ from service.api.parameters import (
     VideoId,
 )
 from service.api.problems import documented
-from service.api.schemas import JobSummary, UploadAnswer, VideoAnswer, VideoList
+from service.api.schemas import JobSummary, UploadAnswer, VideoAnswer, VideoDetail, VideoList
 from service.api.sending import send_message
 from service.api.upload import FILE, Form, read_form
 from service.audit import note
@@ -33,11 +33,11 @@ from service.database.ids import new_id
 from service.database.pages import Cursor
 from service.database.tables import Job, Video
 from service.database.videos import VideoFilter, find_video_by_sha256, list_videos
-from service.errors import BlobMissingError
+from service.errors import BlobUnavailableError
 from service.jobs import JobRequest, add_job
 from service.keys import Caller
 from service.leftovers import finish_deletion, remove_leftovers
-from service.videos import VideoDescription, add_video, delete_video, find_video
+from service.videos import VideoDescription, add_video, delete_video, find_video, is_stored
 
 router = APIRouter(prefix="/v1/videos", tags=["videos"])
 
@@ -141,12 +141,16 @@ def show_videos(  # noqa: PLR0913 - each is a parameter of the request
 
 
 @router.get("/{video_id}", responses=documented("video.not_found"))
-def show_video(video_id: VideoId, service: Parts, caller: Reader) -> VideoAnswer:
-    """One video of yours."""
+def show_video(video_id: VideoId, service: Parts, caller: Reader) -> VideoDetail:
+    """One video of yours, and whether its bytes are there."""
     with service.database.write() as session:
         video = find_video(session, caller.tenant_id, video_id)
         note(session, caller, "video.read", video_id, now=current_time(session))
-    return VideoAnswer.of(video)
+    try:
+        stored = is_stored(service.store, video)
+    except BlobUnavailableError:
+        stored = None
+    return VideoDetail(**VideoAnswer.of(video).model_dump(), stored=stored)
 
 
 @router.delete(
@@ -206,6 +210,8 @@ def _register(
                 note(session, caller, "job.create", job.id, now=now)
             needed = True  # unless told otherwise: of a commit, only the answer may be lost
         needed = video.blob_key == upload.blob.key
+        if needed and lost_key is not None:
+            remove_leftovers(service.store, [lost_key])  # what may be there of it is not whole
         if job is not None and new_job:
             send_message(service, job)
     finally:
@@ -218,13 +224,7 @@ def _lost_key(service: Service, caller: Caller, sha256: str) -> str | None:
     """Where the bytes of a known video should lie and do not; None where all is well."""
     with service.database.read() as session:
         known = find_video_by_sha256(session, caller.tenant_id, sha256)
-    if known is None:
-        return None
-    try:
-        service.store.size(known.blob_key)
-    except BlobMissingError:
-        return known.blob_key
-    return None
+    return None if known is None or is_stored(service.store, known) else known.blob_key
 
 
 def _description(fields: Mapping[str, str]) -> VideoDescription:

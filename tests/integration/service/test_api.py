@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from sqlalchemy import select
 
 from service.api.app import create_app
+from service.client import Client
 from service.database.engine import Database
 from service.database.leases import cancel_held
 from service.database.tables import Video
@@ -165,6 +166,26 @@ def test_over_a_real_connection(settings: Settings, app: FastAPI) -> None:
         claimed(app.state.service.database, UUID(job_id))
         changed = client.get(f"/v1/jobs/{job_id}?wait=10", headers={"If-None-Match": '"0"'})
         assert changed.json()["state"] == "running"
+
+
+@pytest.mark.parametrize("left", [None, b"half"], ids=["gone", "damaged"])
+def test_the_client_brings_lost_bytes_back(
+    settings: Settings, app: FastAPI, tmp_path: Path, left: bytes | None
+) -> None:
+    film, store = tmp_path / "film.mp4", app.state.service.store
+    film.write_bytes(MP4)
+    with served(app) as url, Client(url, key_of(settings)) as client:
+        video = client.upload(film)
+        (key,) = store.keys()
+        assert client.upload(film) == video
+        assert [*store.keys()] == [key]
+        store.delete(key)
+        if left is not None:
+            store.put(key, [left], max_bytes=len(left))
+        assert client.upload(film) == video
+        (key,) = store.keys()
+        assert b"".join(store.open(key)) == MP4
+        assert client.video(video.id).stored
 
 
 def test_head_has_no_body_on_a_real_connection(settings: Settings, app: FastAPI) -> None:

@@ -99,11 +99,24 @@ def test_a_video_is_sent_without_its_name_and_counted(tmp_path: Path) -> None:
     assert sum(counted) == path.stat().st_size
 
 
-def test_a_known_video_is_not_sent_again(tmp_path: Path) -> None:
-    service = Service(httpx.Response(200, json={"items": [VIDEO], "next": None}))
+@pytest.mark.parametrize("stored", [True, None])
+def test_a_known_video_is_not_sent_again(tmp_path: Path, *, stored: bool | None) -> None:
+    listed = httpx.Response(200, json={"items": [VIDEO], "next": None})
+    service = Service(listed, httpx.Response(200, json=VIDEO | {"stored": stored}))
     with service.client() as client:
         assert client.upload(film(tmp_path)).id == VIDEO_ID
-    assert len(service.seen) == 1
+    assert [request.method for request in service.seen] == ["GET", "GET"]
+
+
+def test_a_known_video_whose_bytes_are_lost_is_sent_again(tmp_path: Path) -> None:
+    listed = httpx.Response(200, json={"items": [VIDEO], "next": None})
+    lost = httpx.Response(200, json=VIDEO | {"stored": False})
+    service = Service(listed, lost, httpx.Response(200, json={"video": VIDEO, "job": None}))
+    path = film(tmp_path)
+    with service.client() as client:
+        assert client.upload(path).id == VIDEO_ID
+    assert service.seen[1].url.path == f"/v1/videos/{VIDEO_ID}"
+    assert path.read_bytes() in service.seen[2].content
 
 
 def test_words_about_the_infant_go_along(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_a_video_is_stored_with_its_hash_and_description(api: Api) -> None:
     key = f"videos/{video['id']}/source"
     assert blobs(api) == [key]
     assert b"".join(api.service.store.open(key)) == MP4
-    assert api.get(answer.headers["location"]).json() == video
+    assert api.get(answer.headers["location"]).json() == video | {"stored": True}
 
 
 def test_the_same_bytes_are_one_video_of_a_tenant(api: Api) -> None:
@@ -267,18 +267,39 @@ def test_a_database_that_was_never_there_leaves_no_blob(
     assert blobs(api) == []
 
 
-def test_bytes_that_were_lost_are_brought_back_by_another_upload(api: Api) -> None:
+@pytest.mark.parametrize("left", [None, MP4[:-1]], ids=["nothing", "a part"])
+def test_bytes_that_were_lost_are_brought_back_by_another_upload(
+    api: Api, left: bytes | None
+) -> None:
     video = api.upload().json()["video"]
-    api.service.store.delete(f"videos/{video['id']}/source")
+    place, source = f"/v1/videos/{video['id']}", f"videos/{video['id']}/source"
+    assert api.get(place).json() == video | {"stored": True}
+    api.service.store.delete(source)
+    if left is not None:
+        api.service.store.put(source, [left], max_bytes=len(left))
+    assert api.get(place).json() == video | {"stored": False}
     again = api.upload(query="?extract=true")
     assert (again.status_code, again.json()["video"]) == (200, video)
     assert source_of(api, video["id"]) == MP4
+    assert api.get(place).json() == video | {"stored": True}
     kept = blobs(api)
     assert len(kept) == 1
     assert api.upload().status_code == 200
     assert blobs(api) == kept
     assert api.ask("DELETE", f"/v1/videos/{video['id']}").status_code == 204
     assert blobs(api) == []
+
+
+def test_a_video_is_shown_while_the_store_is_away(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = api.upload().json()["video"]
+
+    def away(key: str) -> None:
+        raise BlobUnavailableError(key)
+
+    monkeypatch.setattr(api.service.store, "size", away)
+    assert api.get(f"/v1/videos/{video['id']}").json() == video | {"stored": None}
 
 
 def test_an_order_stands_though_its_spare_blob_cannot_be_removed(
