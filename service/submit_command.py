@@ -30,7 +30,8 @@ STOPPED = "stopped; jobs that were started go on: call again to wait for them an
 @click.option("--window", type=int, help="Frames that are worked on together.")
 @click.option("--detect-every", type=int, help="Frames between detections.")
 @click.option("--cover", type=click.Choice(["mosaic", "solid"]), help="What lies over heads.")
-@click.option("--names", is_flag=True, help="Write keypoints' names into the preview.")
+@click.option("--skeleton/--no-skeleton", default=True, help="Draw it in the preview.")
+@click.option("--names", is_flag=True, help="Mark and name keypoints in the preview.")
 @click.option("--cutoff-hz", type=float, help="Of the filtered series' low pass.")
 @click.option("--subject", help="Your own word for the infant.")
 @click.option("--again", is_flag=True, help="Work anew where the same was asked for before.")
@@ -38,7 +39,7 @@ STOPPED = "stopped; jobs that were started go on: call again to wait for them an
 def submit(  # noqa: PLR0913, PLR0917 - click hands a command one argument an option
     videos: tuple[Path, ...], url: str | None, out: Path | None, model: str | None,
     window: int | None, detect_every: int | None, cover: str | None, cutoff_hz: float | None,
-    subject: str | None, *, wait: bool, names: bool, again: bool, as_json: bool,
+    subject: str | None, *, wait: bool, skeleton: bool, names: bool, again: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Have VIDEOS worked on by a running service; the key is in AGGPOSE_API_KEY.
 
@@ -54,8 +55,8 @@ def submit(  # noqa: PLR0913, PLR0917 - click hands a command one argument an op
     if out is not None and len({video.stem for video in videos}) < len(videos):
         raise click.UsageError("expected videos of different names: results lie in folders of them")
     given = {
-        "window": window, "detect_every": detect_every, "cover": cover, "names": names or None,
-        "cutoff_hz": cutoff_hz,
+        "window": window, "detect_every": detect_every, "cover": cover,
+        "skeleton": None if skeleton else False, "names": names or None, "cutoff_hz": cutoff_hz,
     }  # fmt: skip
     order = Order(
         model=model,

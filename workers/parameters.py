@@ -39,4 +39,8 @@ def smoothing_settings(parameters: JobParameters) -> SmoothingSettings:
 def preview_settings(parameters: JobParameters) -> PreviewSettings:
     """How the preview looks."""
     style = parameters.cover or MaskSettings.style
-    return PreviewSettings(masks=MaskSettings(style=style), names=bool(parameters.names))
+    return PreviewSettings(
+        masks=MaskSettings(style=style),
+        skeleton=parameters.skeleton is not False,
+        names=bool(parameters.names),
+    )

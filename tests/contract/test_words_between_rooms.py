@@ -9,14 +9,16 @@ from service.client import ResultFile
 from service.jobs import JobParameters
 from service.queue import EXTRACT_QUEUE, EXTRACT_TASK, PREVIEW_QUEUE, PREVIEW_TASK
 from service.results import FileKind, Form, keypoints_kind
+from service.submit_command import submit
 from workers.pipeline.commands import extract
 from workers.pipeline.extraction_settings import ExtractionSettings
 from workers.previewing_job import FILES
 
 
-def test_a_job_takes_options_of_the_command() -> None:
-    options = {option.name for option in extract.params}
-    assert JobParameters.model_fields.keys() <= options
+def test_a_job_takes_options_of_both_commands() -> None:
+    for command in (extract, submit):
+        options = {option.name for option in command.params}
+        assert JobParameters.model_fields.keys() <= options
     defaults = {field.name: field.default for field in fields(ExtractionSettings)}
     assert (defaults["window"], defaults["detect_every"]) == (16, 16)
     window = JobParameters.model_json_schema()["properties"]["window"]["anyOf"][0]

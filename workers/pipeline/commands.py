@@ -84,7 +84,10 @@ _VIDEO = click.Path(path_type=Path)
 @click.option(
     "--series", type=click.Choice(["raw", "filtered", "both"]), default="both", show_default=True
 )
-@click.option("--names", is_flag=True, help="Write keypoints' names into the preview.")
+@click.option(
+    "--skeleton/--no-skeleton", default=True, show_default=True, help="Draw it in the preview."
+)
+@click.option("--names", is_flag=True, help="Mark and name keypoints in the preview.")
 @click.option(
     "--cutoff-hz",
     type=click.FloatRange(0, min_open=True),
@@ -94,8 +97,8 @@ _VIDEO = click.Path(path_type=Path)
 def extract(
     videos: tuple[Path, ...], out: Path, model: Path, detector: Path, engine: EngineName | None,
     precision: Precision, batch_size: int, threads: int, window: int, detect_every: int | None,
-    cover: Style, series: str, cutoff_hz: float | None, *, preview: bool, names: bool,
-    as_json: bool,
+    cover: Style, series: str, cutoff_hz: float | None, *, preview: bool, skeleton: bool,
+    names: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Find an infant's keypoints in VIDEOS, frame by frame.
 
@@ -107,14 +110,13 @@ def extract(
     130 stopped by Ctrl-C.
     """
     folders = _folders(videos, out)
+    look = PreviewSettings(masks=MaskSettings(style=cover), skeleton=skeleton, names=names)
     with _wrong_options():
         request = Request(
             extraction=ExtractionSettings(window=window, detect_every=detect_every or window),
             smoothing=SmoothingSettings(cutoff_hz=cutoff_hz),
             series=get_args(Series) if series == "both" else (cast("Series", series),),
-            preview=(
-                PreviewSettings(masks=MaskSettings(style=cover), names=names) if preview else None
-            ),
+            preview=look if preview else None,
             limits=Limits(),
         )
         pose, finder = open_models(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from model.spec.errors import OutputError
 from tests.hand_made_models import write_detector, write_pose
 from tests.unit.pipeline.decoding.coded import encode
 from workers.cli import app
@@ -17,7 +18,8 @@ from workers.pipeline import commands, video_folder
 from workers.pipeline.decoding.limits import Limits
 from workers.pipeline.decoding.source import VideoSource, open_video
 from workers.pipeline.outputs.result_folder import Outcome
-from workers.pipeline.video_folder import VideoFolder
+from workers.pipeline.preview.picture import PreviewSettings
+from workers.pipeline.video_folder import Request, VideoFolder
 
 LONG, SHORT = 60, 8
 
@@ -114,6 +116,30 @@ def test_a_cut_off_that_does_not_fit_a_film_fails_that_film(
     assert (first["state"], first["code"]) == ("failed", "pipeline.cutoff")
     assert "at most 10 Hz at the film's 25 frames/s, got 12 Hz [pipeline.cutoff]" in result.stderr
     assert second["state"] == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], PreviewSettings()),
+        (["--no-skeleton"], PreviewSettings(skeleton=False)),
+        (["--names"], PreviewSettings(names=True)),
+        (["--no-skeleton", "--names"], PreviewSettings(skeleton=False, names=True)),
+    ],
+)
+def test_skeleton_and_names_are_switches_of_their_own(
+    models: list[str], films: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch,
+    words: list[str], expected: PreviewSettings,
+) -> None:  # fmt: skip
+    wanted: list[Request] = []
+
+    def keep(_pose: object, _detector: object, request: Request, **_: object) -> None:
+        wanted.append(request)
+        raise OutputError("that is all")
+
+    monkeypatch.setattr(commands, "VideoFolder", keep)
+    CliRunner().invoke(app, ["extract", *models, str(films[1]), "--out", "nowhere", *words])
+    assert [request.preview for request in wanted] == [expected]
 
 
 @pytest.fixture

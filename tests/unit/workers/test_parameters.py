@@ -25,12 +25,14 @@ def test_nothing_said_means_the_defaults_of_the_command() -> None:
 
 
 def test_what_is_said_is_done() -> None:
-    given = JobParameters(window=32, detect_every=8, cover="solid", names=True, cutoff_hz=4.5)
+    given = JobParameters(
+        window=32, detect_every=8, cover="solid", skeleton=False, names=True, cutoff_hz=4.5
+    )
     parameters = read_parameters(given.given())
     assert extraction_settings(parameters) == ExtractionSettings(window=32, detect_every=8)
     assert smoothing_settings(parameters) == SmoothingSettings(cutoff_hz=4.5)
     assert preview_settings(parameters) == PreviewSettings(
-        masks=MaskSettings(style="solid"), names=True
+        masks=MaskSettings(style="solid"), skeleton=False, names=True
     )
 
 

@@ -13,7 +13,7 @@ from model.spec.skeleton import Skeleton
 from workers.pipeline.masking.plan import MaskPlan, MaskSettings, Reason
 from workers.pipeline.masking.record import MaskRecord
 from workers.pipeline.preview.caption import Caption
-from workers.pipeline.preview.skeleton_drawing import draw_names, draw_skeleton
+from workers.pipeline.preview.skeleton_drawing import draw_keypoints, draw_names, draw_skeleton
 from workers.pipeline.timing import StageClock
 from workers.pipeline.video import Picture
 
@@ -26,7 +26,7 @@ class PreviewSettings:
         masks: What is covered.
         max_wh: The picture is made to fit into this, px; it never grows.
         skeleton: Whether bones and keypoints are drawn.
-        names: Whether keypoints' names are written beside them.
+        names: Whether keypoints are drawn and named, with or without bones.
         sure_score: Keypoints scored lower are drawn hollow.
         still_every_s: Time between stills.
         quality: The film coder's constant rate factor, 10 fine to 45 coarse.
@@ -77,7 +77,7 @@ class PreviewPainter:
     ) -> None:
         self._plan, self._rows, self._skeleton, self._settings = plan, rows, skeleton, settings
         self.picture_wh = preview_wh(plan.displayed_wh, settings.max_wh)
-        self._caption = Caption(self.picture_wh[0], legend=settings.skeleton)
+        self._caption = Caption(self.picture_wh[0], legend=settings.skeleton or settings.names)
         self.film_wh = (self.picture_wh[0], self.picture_wh[1] + self._caption.height_px)
         self._covered = np.ones(len(rows), np.float32)
         self._reasons = plan.reasons.copy()
@@ -119,10 +119,13 @@ class PreviewPainter:
 
     def _draw(self, i: int, frame: NDArray[np.uint8]) -> None:
         shown = frame[: self.picture_wh[1]]
+        points_xy, sure = self._points_xy[i], self._sure[i]
         if self._settings.skeleton:
-            draw_skeleton(shown, self._points_xy[i], self._sure[i], self._skeleton)
-            if self._settings.names:
-                draw_names(shown, self._points_xy[i], self._skeleton)
+            draw_skeleton(shown, points_xy, sure, self._skeleton)
+        if self._settings.names:
+            if not self._settings.skeleton:
+                draw_keypoints(shown, points_xy, sure, self._skeleton)
+            draw_names(shown, points_xy, self._skeleton)
         frame[self.picture_wh[1] :] = self._caption.draw(
             float(self._rows.time_s[i]), i, STATUSES[self._rows.status[i]]
         )

@@ -58,7 +58,7 @@ def draw_skeleton(
         skeleton: Says which bones there are.
     """
     known = _drawable(points_xy)
-    thick = max(1, round(max(picture_rgb.shape[:2]) / 320))
+    thick = _thick(picture_rgb)
     for a, b in skeleton.edges:
         if known[a] and known[b]:
             colour = COLOURS[_side_of_bone(skeleton, a, b)]
@@ -68,7 +68,18 @@ def draw_skeleton(
                 _line(picture_rgb, *ends, colour, thick)
             else:
                 _line(picture_rgb, *ends, _dimmed(colour), 1)
-    for k in np.flatnonzero(known):
+    draw_keypoints(picture_rgb, points_xy, sure, skeleton)
+
+
+def draw_keypoints(
+    picture_rgb: NDArray[np.uint8],
+    points_xy: NDArray[np.floating],
+    sure: NDArray[np.bool_],
+    skeleton: Skeleton,
+) -> None:
+    """Draw keypoints without bones, in place; arguments as for `draw_skeleton`."""
+    thick = _thick(picture_rgb)
+    for k in np.flatnonzero(_drawable(points_xy)):
         colour = COLOURS[side_of(skeleton.keypoints[k])]
         mark(picture_rgb, points_xy[k], colour, sure=bool(sure[k]), radius=1.7 * thick)
 
@@ -125,6 +136,12 @@ def mark(
 
 def _drawable(points_xy: NDArray[np.floating]) -> NDArray[np.bool_]:
     return np.asarray((np.abs(points_xy) < _FAR_PX).all(-1))  # NaN compares as false
+
+
+def _thick(picture_rgb: NDArray[np.uint8]) -> int:
+    """Of a bone, px."""
+    longer_px: int = max(picture_rgb.shape[:2])
+    return max(1, round(longer_px / 320))
 
 
 def _side_of_bone(skeleton: Skeleton, a: int, b: int) -> Side:

@@ -223,22 +223,32 @@ def test_damaged_frames_are_grey_and_frames_without_an_infant_covered(
 
 
 def test_skeleton_and_names_are_switches(film: Frames, tmp_path: Path) -> None:
-    shown = []
+    whole = []
     for number, settings in enumerate(
-        (PLAIN, PreviewSettings(), PreviewSettings(names=True), PreviewSettings(sure_score=0.9))
-    ):
+        (
+            PLAIN, PreviewSettings(), PreviewSettings(names=True), PreviewSettings(sure_score=0.9),
+            PreviewSettings(skeleton=False, names=True),
+        )
+    ):  # fmt: skip
         out = tmp_path / f"{number}.mp4"
         render_preview(ArraySource(film[:1]), _rows()[:1], _one_head(), INFANT, out, settings)
-        shown.append(_decoded(out)[0][0][:480].astype(int))
-    plain, bones, named, unsure = shown
+        whole.append(_decoded(out)[0][0].astype(int))
+    plain, bones, named, unsure, no_bones = (one[:480] for one in whole)
     x, y = _rows().keypoints_xy[0, INFANT.index("left_elbow")].astype(int)
     assert bones[y, x, 2] > bones[y, x, 0] + 60, "the left is blue"
     x, y = _rows().keypoints_xy[0, INFANT.index("right_elbow")].astype(int)
     assert bones[y, x, 0] > bones[y, x, 2] + 60, "the right is orange"
-    drawn = [(np.abs(one - plain).max(2) > 40).sum() for one in (bones, named, unsure)]
+    shown = (bones, named, unsure, no_bones)
+    drawn = [(np.abs(one - plain).max(2) > 40).sum() for one in shown]
     assert drawn[0] > 500
     assert drawn[1] > drawn[0] + 500
     assert drawn[2] < drawn[0]
+    assert 500 < drawn[3] < drawn[1] - 500
+    assert no_bones[y, x, 0] > no_bones[y, x, 2] + 60, "a name stands beside its keypoint"
+    legends = [np.ptp(one[480:, 320:], axis=2).max() > 60 for one in whole]
+    assert legends == [False, True, True, True, True], "colours are explained where there are any"
+    times = [one[480:, :160].max() for one in whole]
+    assert min(times) > 150, "time and status always stand there"
 
 
 def _one_head() -> Sightings:
