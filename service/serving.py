@@ -4,11 +4,14 @@ import errno
 import os
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import uvicorn
 
 from service.api.app import create_app
+from service.api.metrics import FIGURES_FOLDER
 from service.errors import ListenError
 from service.processes import AGGPOSE, Part, Processes
 from service.settings import Settings
@@ -71,11 +74,17 @@ def serve(settings: Settings, listening: socket.socket) -> None:
 def serve_by_many(listening: socket.socket, processes: int, tell: Callable[[str], None]) -> None:
     """Answer requests in several processes until SIGTERM or Ctrl-C; one that dies is started again.
 
+    They count their requests together, so that it does not matter which one is asked for figures.
+
     Raises:
         PartFailedError: They die again and again.
     """
-    parts = [api_part(f"API process {i + 1}", listening, os.environ) for i in range(processes)]
-    with Processes(parts, tell) as running:
+    with ExitStack() as stack:
+        figures = stack.enter_context(TemporaryDirectory(prefix="aggpose-figures-"))
+        environment = os.environ | {FIGURES_FOLDER: figures}
+        names = [f"API process {i + 1}" for i in range(processes)]
+        parts = [api_part(name, listening, environment) for name in names]
+        running = stack.enter_context(Processes(parts, tell))
         running.may_restart = True
         while not running.stopping:
             running.look()

@@ -1,5 +1,6 @@
 """Figures for Prometheus: requests, counted here; jobs and workers, as the database has them."""
 
+import os
 from collections import Counter as Count
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -9,6 +10,7 @@ from fastapi import APIRouter, Response
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from service.api.auth import Administrator
@@ -27,14 +29,21 @@ _METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "O
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
+FIGURES_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""The library's own variable: a folder in which processes that share an address count together."""
+
+
 class RequestMetrics:
-    """Counts requests.
+    """Counts requests: of this process, or of all that share its folder of figures.
 
     Args:
         registry: Where the figures are shown.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        if FIGURES_FOLDER in os.environ:
+            MultiProcessCollector(registry)
+            registry = CollectorRegistry()  # this process' own are among those of the folder
         labels = ("method", "route", "status")
         self._requests = Counter(
             "aggpose_requests", "Requests that were answered.", labels, registry=registry

@@ -13,10 +13,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 import migrations
+from service.database.engine import Database
 from service.errors import ListenError
+from service.keys import SCOPES, create_key
 from service.serving import address_of, listen
+from tests.service_rows import NOW
 
 AGGPOSE = [sys.executable, "-P", "-m", "workers.cli"]
 
@@ -60,8 +64,31 @@ def wait_until(true: Callable[[], object]) -> None:
         time.sleep(0.1)
 
 
+def key_to(url: str) -> str:
+    """A key of a database, with all scopes."""
+    database = Database(url)
+    with database.write() as session:
+        key = create_key(session, tenant="ward 3", name="test", scopes=SCOPES, now=NOW)
+    database.close()
+    return key.text
+
+
+def requests_counted(url: str, key: str) -> float:
+    """How many requests of its health the API says that it has answered."""
+    headers = {"Authorization": f"Bearer {key}"}
+    figures = httpx.get(f"{url}/metrics", headers=headers, trust_env=False, timeout=30).text
+    return sum(
+        sample.value
+        for family in text_string_to_metric_families(figures)
+        for sample in family.samples
+        if sample.name == "aggpose_requests_total" and sample.labels["route"] == "/healthz"
+    )
+
+
 def test_processes_share_an_address_and_one_that_dies_comes_back(tmp_path: Path) -> None:
-    migrations.upgrade(f"sqlite:///{tmp_path}/aggpose.sqlite")
+    database_url = f"sqlite:///{tmp_path}/aggpose.sqlite"
+    migrations.upgrade(database_url)
+    key = key_to(database_url)
     words = [*AGGPOSE, "serve", "--port", "0", "--processes", "2"]
     environment = os.environ | {"AGGPOSE_DATA_DIR": str(tmp_path)}
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment) as process:
@@ -80,6 +107,16 @@ def test_processes_share_an_address_and_one_that_dies_comes_back(tmp_path: Path)
             wait_until(lambda: len({*children(process.pid)} - {first}) == 2)
             assert second in children(process.pid)
             wait_until(answers)
+
+            # Whoever is asked knows what all have answered, those with it that are dead.
+            assert all(answers() for _ in range(20))
+            before = requests_counted(url, key)
+            assert before >= 20
+            os.kill(second, signal.SIGKILL)
+            wait_until(lambda: len({*children(process.pid)} - {first, second}) == 2)
+            wait_until(answers)
+            assert before < requests_counted(url, key) < before + 20
+
             family = children(process.pid)
             process.terminate()
             assert process.wait(30) == 0
