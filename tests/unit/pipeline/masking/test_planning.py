@@ -222,6 +222,55 @@ def test_times_that_make_no_sense_still_give_covers(times: list[float]) -> None:
         assert plan.mask(i, SIZE_WH)[45:91, 140:181].all()
 
 
+def _set_back(rows: Rows, since: int, back_s: float) -> Rows:
+    times = rows.time_s.copy()
+    times[since:] -= back_s
+    return replace(rows, time_s=times)
+
+
+def _moved() -> Rows:
+    """60 frames; from the thirtieth on the infant lies lower."""
+    rows = _rows(60)
+    points = rows.keypoints_xy.copy()
+    points[30:] += np.array([0, 60], np.float32)
+    return replace(rows, keypoints_xy=points)
+
+
+def _looked_at() -> Sightings:
+    """Each look sees the infant's head, and one of them, in frame 32, another one too."""
+    looks = list(range(0, 60, 16))
+    heads = [(look, 1, HEAD) for look in looks]
+    return _seen(looks, *heads, (32, 1, (185.0, 170.0, 215.0, 200.0)))
+
+
+@pytest.mark.parametrize("back_s", [1.1, 4.0, 3600.0])
+def test_joined_recordings_are_covered_like_one_that_goes_on(back_s: float) -> None:
+    """What is near in the one or the other lends its covers across, as long as ever, no longer."""
+    for rows, sightings in ((_moved(), NOTHING), (_rows(60), _looked_at())):
+        straight = _plan(rows, sightings, hold_s=0.3, gap_s=0.7)
+        joined = _plan(_set_back(rows, 33, back_s), sightings, hold_s=0.3, gap_s=0.7)
+        np.testing.assert_array_equal(joined.reasons, straight.reasons)
+        np.testing.assert_array_equal(joined.cell_px, straight.cell_px)
+        for i in range(60):
+            np.testing.assert_array_equal(joined.mask(i, SIZE_WH), straight.mask(i, SIZE_WH))
+    lent = _plan(_set_back(_moved(), 33, back_s), hold_s=0.3)
+    above = [bool(lent.mask(i, SIZE_WH)[48:60, 155:165].all()) for i in range(60)]
+    assert above == [i < 30 + 7 for i in range(60)]
+    other = [bool(joined.mask(i, SIZE_WH)[170:201, 185:216].all()) for i in range(60)]
+    assert other == [32 - 17 <= i <= 32 + 17 for i in range(60)]
+
+
+@pytest.mark.parametrize("back_s", [0.04, 0.1, 0.5, 0.9])
+def test_a_clock_that_is_set_back_a_little_bares_nothing(back_s: float) -> None:
+    """Time stands still meanwhile: covers hold longer, never shorter."""
+    for rows, sightings in ((_moved(), NOTHING), (_rows(60), _looked_at())):
+        straight = _plan(rows, sightings, gap_s=0.5)
+        back = _plan(_set_back(rows, 33, back_s), sightings, gap_s=0.5)
+        for i in range(60):
+            assert not (straight.mask(i, SIZE_WH) & ~back.mask(i, SIZE_WH)).any()
+        assert not any(plan.mask(59, SIZE_WH).all() for plan in (straight, back))
+
+
 def test_no_frames() -> None:
     assert len(_plan(_rows(0))) == 0
 
