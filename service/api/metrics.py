@@ -42,7 +42,7 @@ class RequestMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         if FIGURES_FOLDER in os.environ:
-            MultiProcessCollector(registry)
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # the library's
             registry = CollectorRegistry()  # this process' own are among those of the folder
         labels = ("method", "route", "status")
         self._requests = Counter(
