@@ -2,18 +2,22 @@
 
 Run: python benchmarks/fuzz.py [--count 2000] [--seed 0] [--keep FOLDER]
 
-Each file ends in frames or in a typed error within --seconds; afterwards the process has the
-descriptors, children and shared memory that it had before. What fails is kept, and the exit status
-is 1. The mutations of a seed are always the same.
+Each file ends within --seconds, in all of its frames or in an error whose code is promised to
+callers; afterwards the process has the descriptors, children and shared memory that it had before.
+A codec may crash its process, but our own code in there may not fail. What fails is kept, and the
+exit status is 1. The last line counts what became of the files. The mutations of a seed are always
+the same.
 """
 
 import argparse
+import math
 import os
 import random
 import sys
 import tempfile
 import time
 from collections import Counter
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -21,8 +25,8 @@ import numpy as np
 from av.video.stream import VideoStream
 
 from workers.pipeline.decoding.limits import Limits
-from workers.pipeline.decoding.source import open_video
-from workers.pipeline.errors import VideoError
+from workers.pipeline.decoding.source import VideoSource, open_video
+from workers.pipeline.errors import DecoderCrashedError, VideoError
 
 FILMS = (
     ("libx264", "yuv420p", "mp4"),
@@ -36,6 +40,8 @@ FILMS = (
 OPTIONS = {"libx265": {"x265-params": "log-level=none"}, "libvpx-vp9": {"deadline": "realtime"}}
 HEAD_BYTES = 2000
 """Where headers lie: every second mutation aims there."""
+CODES = {error.code for error in VideoError.__subclasses__()}
+"""What may become of a file beside frames."""
 
 
 def main() -> int:
@@ -67,9 +73,11 @@ def main() -> int:
                 options.keep.mkdir(parents=True, exist_ok=True)
                 (options.keep / f"{options.seed}-{number}.bin").write_bytes(path.read_bytes())
                 before = left
-    for outcome, times in outcomes.most_common():
-        print(f"{times:6d}  {outcome}")
-    print(f"{options.count} files, slowest {slowest_s:.1f} s, {len(failures)} failed")
+    counted = ", ".join(f"{times} {outcome}" for outcome, times in outcomes.most_common())
+    print(
+        f"{options.count} files, {len(failures)} failed, slowest {slowest_s:.1f} s: "
+        f"{counted or 'nothing'}"
+    )
     return 1 if failures else 0
 
 
@@ -77,15 +85,31 @@ def decode(path: Path, seconds: float) -> str:
     """What becomes of a file: `frames`, an error's code, or something with `!` that may not be."""
     try:
         with open_video(path, window=8, limits=Limits(stall_s=seconds)) as video:
-            for window in video:
-                for frame in window.frames:
-                    if frame.picture is not None:
-                        frame.picture.rgb((32, 32))
-                window.release()
+            return extracted(video)
     except VideoError as error:
-        return error.code
+        # A codec's crash ends its process; otherwise it was Python that did not know what to do.
+        ours = isinstance(error, DecoderCrashedError) and "by signal" not in str(error)
+        known = error.code in CODES and str(error) and not ours
+        return error.code if known else f"! {error.code}: {error}"
     except Exception as error:  # noqa: BLE001 - this is what is looked for
         return f"! {type(error).__name__}: {error}"
+
+
+def extracted(video: VideoSource) -> str:
+    """`frames` where the video comes whole: rows in a row, pictures as promised, and an end."""
+    count = 0
+    for window in video:
+        for frame in window.frames:
+            if frame.index != count or not math.isfinite(frame.time_s):
+                return f"! frame {count} is number {frame.index} at {frame.time_s} s"
+            if frame.picture is not None:
+                if frame.picture.displayed_wh != video.facts.displayed_wh:
+                    return f"! frame {count} is {frame.picture.displayed_wh} px"
+                frame.picture.rgb((32, 32))
+            count += 1
+        window.release()
+    if not count or video.facts.cut_short is None:
+        return f"! {count} frames, and no end"
     return "frames"
 
 
@@ -114,13 +138,14 @@ def mutated(content: bytes, draw: random.Random) -> bytes:
 
 
 def make_film(path: Path, codec: str, pixels: str, _: str) -> Path:
-    """A short moving pattern."""
+    """A short moving pattern of pixels that are not square."""
     x, y = np.meshgrid(np.arange(96), np.arange(64))
     scheduling = os.sched_getscheduler(0), os.sched_getparam(0)
     with av.open(path, "w") as container:
         stream = container.add_stream(codec, 25, OPTIONS.get(codec, {}))
         assert isinstance(stream, VideoStream)  # noqa: S101 - for the type checker
         stream.width, stream.height, stream.pix_fmt = 96, 64, pixels
+        stream.codec_context.sample_aspect_ratio = Fraction(4, 3)
         for index in range(20):
             picture = np.stack([x * 2 + index * 5, y * 3, (x + y) % (20 + index)], -1)
             frame = av.VideoFrame.from_ndarray(picture.astype(np.uint8), format="rgb24")
