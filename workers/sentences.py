@@ -28,13 +28,13 @@ _SENTENCES: Final = {
         "copy it from the camera again."
     ),
     "video.no_frames": "The video holds not a single picture.",
-    "video.dimensions": "The video's picture is too large, or has no size.",
+    "video.dimensions": "The video's picture is too large, or has no size or shape that can be.",
     "video.too_long": "The video is too long; please cut out the part that matters.",
     "video.too_many_frames": "The video has too many pictures; please cut out what matters.",
     "video.frame_rate": "The video has too many pictures a second.",
     "video.size_changed": (
-        "The picture's size or orientation changes in the middle of the video; please cut it "
-        "there and upload the parts."
+        "The picture's size, orientation or shape changes in the middle of the video; please cut "
+        "it there and upload the parts."
     ),
     "video.memory": "The video takes more memory than is allowed; please export it smaller.",
     "video.decoder_crashed": (
