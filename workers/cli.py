@@ -39,7 +39,7 @@ SYNTH_COMMANDS = {
 VIDEO_COMMANDS = {
     "extract": ("workers.pipeline.commands:extract", "Find keypoints in videos, and mask them."),
     "probe": ("workers.pipeline.commands:probe", "Say what a video says of itself."),
-    "bench": ("workers.pipeline.commands:bench", "Time the extraction of a video."),
+    "bench": ("workers.pipeline.bench_command:bench", "Time the extraction of a video."),
 }
 
 SERVICE_COMMANDS = {

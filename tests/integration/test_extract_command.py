@@ -237,6 +237,7 @@ def test_bench_counts_the_stages(command: Command, film: Path) -> None:
     report = json.loads(result.stdout)
     assert report["frames"] == 32
     (row,) = report["runs"]
-    assert {"decoder", "pose", "detect", "crop"} <= row["cpu_ms"].keys()
+    parts = {"decoder", "pose", "detect", "crop", "journal", "smooth", "quality", "write"}
+    assert parts <= row["cpu_ms"].keys()
     assert row["over_networks_and_bare_decoding"] > 0
     assert row["keypoints_apart_from_first_px"] == {"median": 0.0, "95 %": 0.0}

@@ -1,10 +1,14 @@
-"""What an extraction costs, stage by stage, beside its networks and the bare decoding."""
+"""What a whole extraction costs, stage by stage, beside its networks and the bare decoding."""
 
+import resource
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from tempfile import TemporaryDirectory
+from typing import Final, get_args
 
 import av
 import numpy as np
@@ -12,11 +16,13 @@ import numpy as np
 from model.runtime.detector import Detector
 from model.runtime.engines import EngineOptions
 from model.runtime.pose import PoseEstimator
-from model.spec.sequence import Rows
-from workers.pipeline.decoding.source import open_video
-from workers.pipeline.extracting import Extraction
+from model.spec.sequence import Rows, Series
+from model.spec.sequence_csv import read_csv
+from workers.pipeline.decoding.limits import Limits
 from workers.pipeline.extraction_settings import ExtractionSettings
+from workers.pipeline.smoothing.series import SmoothingSettings
 from workers.pipeline.timing import StageClock, StageTime
+from workers.pipeline.video_folder import Request, Steps, VideoFolder
 
 NETWORKS: Final = ("detect", "pose")
 """The stages in which the networks run."""
@@ -24,21 +30,21 @@ NETWORKS: Final = ("detect", "pose")
 
 @dataclass(frozen=True, eq=False)
 class Cost:
-    """One extraction, without preview.
+    """One video's whole extraction without preview, from opening it to the finished folder.
 
     Attributes:
         options: What ran the pose model.
         rows: What was found.
         wall_s: By the clock.
-        cpu_s: Processor time of all threads and of the decoding process.
-        decoder_cpu_s: The decoding process' share of it.
+        own_cpu_s: Processor time of this process, all threads.
+        decoder_cpu_s: Of the decoding process, its start with it.
         stages: Of this process, by name.
     """
 
     options: EngineOptions
     rows: Rows
     wall_s: float
-    cpu_s: float
+    own_cpu_s: float
     decoder_cpu_s: float
     stages: dict[str, StageTime]
 
@@ -48,40 +54,85 @@ class Cost:
         return len(self.rows) / self.wall_s
 
     @property
+    def cpu_s(self) -> float:
+        """Processor time of both processes."""
+        return self.own_cpu_s + self.decoder_cpu_s
+
+    @property
+    def parts_cpu_s(self) -> dict[str, float]:
+        """All of that by part: the decoding process, each stage, and what is between stages."""
+        stages = {name: time.cpu_s for name, time in self.stages.items()}
+        between = self.own_cpu_s - sum(stages.values())
+        return {"decoder": self.decoder_cpu_s, **stages, "between": between}
+
+    @property
     def networks_cpu_s(self) -> float:
         """Processor time of the two networks."""
-        return sum(time.cpu_s for name, time in self.stages.items() if name in NETWORKS)
+        return sum(self.stages[name].cpu_s for name in NETWORKS if name in self.stages)
 
     def beside_networks_ms(self, decoding_cpu_s: float) -> float:
         """Processor time a frame, in ms, that is neither networks' nor bare decoding's."""
         rest = self.cpu_s - self.networks_cpu_s - decoding_cpu_s
         return 1000 * rest / len(self.rows)
 
-    def overhead(self, decoding_cpu_s: float) -> float:
-        """Processor time of all, over that of the networks and bare decoding."""
-        return self.cpu_s / (self.networks_cpu_s + decoding_cpu_s)
+    def overhead(self, decoding_cpu_s: float, *, once_cpu_s: float = 0.0) -> float:
+        """Processor time of all, and of what is done once, over networks and bare decoding."""
+        return (self.cpu_s + once_cpu_s) / (self.networks_cpu_s + decoding_cpu_s)
 
 
 def cost_of(
-    video: Path, pose: PoseEstimator, detector: Detector, settings: ExtractionSettings, frames: int
+    video: Path, pose: PoseEstimator, detector: Detector, *, frames: int | None = None
 ) -> Cost:
-    """Extract a video's first frames (a whole number of windows of them) and count.
+    """Do what `aggpose extract --no-preview` does, in a folder that is removed, and count.
+
+    Args:
+        video: The film.
+        pose: The pose model.
+        detector: The detector.
+        frames: About so many from the beginning, in whole windows; None for all. What the decoder
+            had done ahead by then counts.
 
     Raises:
         VideoError: The video cannot be used.
+        OutputError: There is no room for temporary files.
     """
-    clock = StageClock()
-    windows = max(1, frames // settings.window)
-    wall, cpu = time.perf_counter(), time.process_time()
-    with open_video(video, window=settings.window) as source:
-        extraction = Extraction(source, pose, detector, settings, clock=clock)
-        rows = Rows.joined([result.rows for result in islice(extraction, windows)])
-        decoder_cpu_s = source.decoder_cpu_s
-    own = time.process_time() - cpu
-    return Cost(
-        pose.options, rows, time.perf_counter() - wall, own + decoder_cpu_s, decoder_cpu_s,
-        clock.stages,
+    extraction = ExtractionSettings()
+    request = Request(
+        extraction=extraction, smoothing=SmoothingSettings(), series=get_args(Series),
+        preview=None, limits=Limits(),
+        windows=None if frames is None else max(1, frames // extraction.window),
     )  # fmt: skip
+    work = VideoFolder(
+        pose, detector, request, program="bench",
+        progress=lambda *_: _uncounted(), warn=lambda _: None,
+    )  # fmt: skip
+    with TemporaryDirectory(prefix="aggpose-bench-") as folder:
+        clock = StageClock()
+        wall, own, decoder = time.perf_counter(), time.process_time(), _children_cpu_s()
+        work.fill(video, Path(folder), clock=clock)
+        wall_s, own_s = time.perf_counter() - wall, time.process_time() - own
+        decoder_s = _children_cpu_s() - decoder
+        _, rows = read_csv(Path(folder) / "keypoints.csv")
+    assert isinstance(rows, Rows)  # noqa: S101 - as a raw series is read
+    return Cost(pose.options, rows, wall_s, own_s, decoder_s, clock.stages)
+
+
+class _Uncounted:
+    """Progress that nobody sees."""
+
+    def step(self, count: int = 1) -> None:
+        """Nothing."""
+
+
+@contextmanager
+def _uncounted() -> Iterator[Steps]:
+    yield _Uncounted()
+
+
+def _children_cpu_s() -> float:
+    """Processor seconds of this process' ended children: each decoding process is one."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def bare_decoding(video: Path, frames: int) -> float:

@@ -1,4 +1,4 @@
-"""`aggpose extract`, `aggpose probe` and `aggpose bench`."""
+"""`aggpose extract` and `aggpose probe`."""
 
 import json
 import signal
@@ -21,7 +21,6 @@ from model.runtime.engines import (
     EngineOptions,
     Precision,
     installed_engines,
-    precisions_here,
 )
 from model.runtime.pose import PoseEstimator
 from model.spec.errors import ConfigurationError, MissingPackageError, ModelError
@@ -30,7 +29,6 @@ from model.spec.head_mask import Style
 from model.spec.progress import Progress
 from model.spec.sequence import Series
 from model.weights import ModelPath
-from workers.pipeline.bench import Cost, bare_decoding, cost_of, drift_px
 from workers.pipeline.decoding.limits import Limits
 from workers.pipeline.decoding.source import probe as probe_video
 from workers.pipeline.errors import CancelledError, PipelineError, SmoothingError
@@ -268,73 +266,3 @@ def _plain(value: object) -> object:
     if isinstance(value, Fraction):
         return [value.numerator, value.denominator]
     raise TypeError(f"{type(value).__name__} has no JSON")
-
-
-@click.command()
-@click.argument("video", type=_VIDEO)
-@click.option("--frames", type=click.IntRange(16), default=480, show_default=True)
-@click.option("--model", default=POSE, show_default=True, type=ModelPath(), help="Pose model.")
-@click.option("--detector", default=DETECTOR, show_default=True, type=ModelPath())
-@click.option(
-    "--engine", "engines", multiple=True, type=click.Choice(list(PRECISIONS)),
-    help="May be given more than once.  [default: all installed ones of the CPU]",
-)  # fmt: skip
-@click.option("--threads", type=click.IntRange(0, 256), default=0, help="0: the engine's choice.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
-def bench(
-    video: Path, frames: int, model: Path, detector: Path, engines: tuple[EngineName, ...],
-    threads: int, *, as_json: bool,
-) -> None:  # fmt: skip
-    """Time the extraction of VIDEO, stage by stage, on each engine and in each precision.
-
-    Bare decoding and the networks are timed in the same run. Nothing is written. The first
-    run of an engine is not counted.
-    """
-    chosen = engines or tuple(name for name in installed_engines() if name in ("openvino", "cpu"))
-    settings = ExtractionSettings()
-    costs = []
-    for engine in chosen:
-        for precision in precisions_here(engine):
-            pose, finder = open_models(
-                model, detector, engine=engine, precision=precision, batch_size=8, threads=threads
-            )
-            cost_of(video, pose, finder, settings, 2 * settings.window)
-            costs.append(cost_of(video, pose, finder, settings, frames))
-    decoding_s = bare_decoding(video, len(costs[0].rows))
-    report = [_cost_facts(cost, costs[0], decoding_s) for cost in costs]
-    if as_json:
-        click.echo(json.dumps({"frames": len(costs[0].rows), "runs": report}, indent=2))
-        return
-    click.echo(f"{len(costs[0].rows)} frames; bare decoding takes ", nl=False)
-    click.echo(f"{1000 * decoding_s / len(costs[0].rows):.2f} ms of processor time a frame\n")
-    for facts in report:
-        click.echo(_cost_lines(facts))
-
-
-def _cost_facts(cost: Cost, first: Cost, decoding_s: float) -> dict[str, object]:
-    """One row of the report; times in ms of processor time a frame."""
-    each = 1000 / len(cost.rows)
-    stages = {name: round(each * time.cpu_s, 3) for name, time in cost.stages.items()}
-    middle, most = drift_px(cost, first)
-    return {
-        "engine": cost.options.engine,
-        "precision": cost.options.precision,
-        "frames_per_s": round(cost.frames_per_s, 1),
-        "cpu_ms": {"decoder": round(each * cost.decoder_cpu_s, 3), **stages},
-        "cpu_ms_all": round(each * cost.cpu_s, 3),
-        "cpu_ms_beside_networks_and_bare_decoding": round(cost.beside_networks_ms(decoding_s), 3),
-        "over_networks_and_bare_decoding": round(cost.overhead(decoding_s), 3),
-        "keypoints_apart_from_first_px": {"median": round(middle, 3), "95 %": round(most, 3)},
-    }
-
-
-def _cost_lines(facts: dict[str, object]) -> str:
-    lines = [f"{facts['engine']}, {facts['precision']}: {facts['frames_per_s']} frames/s"]
-    for name, value in list(facts.items())[3:]:
-        shown = (
-            ", ".join(f"{key} {number}" for key, number in value.items())
-            if isinstance(value, dict)
-            else value
-        )
-        lines.append(f"  {name.replace('_', ' ')}: {shown}")
-    return "\n".join(lines)

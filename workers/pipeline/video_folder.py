@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, closing
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -19,13 +20,20 @@ from workers.pipeline.extracting import Extraction
 from workers.pipeline.extraction_settings import ExtractionSettings
 from workers.pipeline.outputs.journal import Entry, Journal
 from workers.pipeline.outputs.result_folder import PREVIEW, Digests, Outcome, ResultFolder
-from workers.pipeline.outputs.results import Provenance, derive, write_quality, write_sequence
+from workers.pipeline.outputs.results import (
+    Derived,
+    Provenance,
+    derive,
+    write_quality,
+    write_sequence,
+)
 from workers.pipeline.preview.picture import PreviewSettings
 from workers.pipeline.preview.rendering import render_preview
 from workers.pipeline.quality.figures import quality_of
 from workers.pipeline.smoothing.series import SmoothingSettings
 from workers.pipeline.state import ExtractionState
 from workers.pipeline.timing import StageClock
+from workers.pipeline.video import VideoFacts
 
 _RULES: Final = 4
 """Counted up when the same video gives other results, or a finished folder other facts: what older
@@ -43,6 +51,7 @@ class Request:
         series: Which series are written.
         preview: How the preview looks; None for none.
         limits: What the video may cost.
+        windows: So many from the beginning; None for all.
     """
 
     extraction: ExtractionSettings
@@ -50,6 +59,7 @@ class Request:
     series: tuple[Series, ...]
     preview: PreviewSettings | None
     limits: Limits
+    windows: int | None = None
 
 
 class Steps(Protocol):
@@ -92,11 +102,16 @@ class VideoFolder:
         self._cancelled = cancelled
         self._made_by = Provenance.of(pose, detector, request.extraction)
 
-    def fill(self, video: Path, folder: Path) -> Outcome:
+    def fill(self, video: Path, folder: Path, *, clock: StageClock | None = None) -> Outcome:
         """Extract a video into a folder, made if need be.
 
         Results of other settings or of another video are removed at once, and then replaced; where
         the folder holds just what is asked for, nothing is done.
+
+        Args:
+            video: The file.
+            folder: Where its results go.
+            clock: Told how long each stage takes, but for those of the preview.
 
         Raises:
             VideoError: The video cannot be used.
@@ -109,27 +124,25 @@ class VideoFolder:
         window = self._request.extraction.window
         with open_video(video, window=window, limits=self._request.limits) as source:
             self._request.smoothing.check_claims(source.facts)
-            results = ResultFolder(folder, self._digests(video))
+            clock = StageClock() if clock is None else clock
+            with clock.stage("hash"):
+                results = ResultFolder(folder, self._digests(video))
             if (done := results.outcome()) is not None:
                 return done
             journal, others = results.begin()
             if others:
                 self._warn(f"{folder}: what was begun there by other means is extracted anew")
             with closing(journal):
-                rows, sightings, seconds = self._extract(source, journal)
+                rows, sightings, before = self._extract(source, journal, clock)
             facts = source.facts  # now that all of it was read
-        if "raw" in self._request.series:
-            write_sequence(folder, self._made_by.header(facts, "raw"), rows)
-        derived = derive(rows, self._made_by.skeleton, self._request.smoothing)
-        if "filtered" in self._request.series:
-            header = self._made_by.header(facts, "filtered", derived.smoothing)
-            write_sequence(folder, header, derived.rows)
-        seconds |= self._preview(video, results, rows, sightings)
-        skeleton = self._made_by.skeleton
-        quality = quality_of(
-            rows, sightings, facts, skeleton, seconds, cutoff_hz=derived.smoothing.cutoff_hz
-        )
-        write_quality(folder, quality, rows=rows, filtered=derived.rows, skeleton=skeleton)
+        derived = self._write_series(folder, facts, rows, clock)
+        previewed = self._preview(video, results, rows, sightings)
+        seconds, skeleton = clock.seconds(before) | previewed, self._made_by.skeleton
+        with clock.stage("quality"):
+            quality = quality_of(
+                rows, sightings, facts, skeleton, seconds, cutoff_hz=derived.smoothing.cutoff_hz
+            )
+            write_quality(folder, quality, rows=rows, filtered=derived.rows, skeleton=skeleton)
         outcome = Outcome(
             frames=len(rows),
             by_status={name: int((rows.status == i).sum()) for i, name in enumerate(STATUSES)},
@@ -158,31 +171,33 @@ class VideoFolder:
             "engine": [made_by.engine, made_by.precision, self._pose.options.batch_size],
             "extraction": asdict(request.extraction),
             "limits": asdict(request.limits),
+            "windows": request.windows,
         }
         return Digests(rows=_sha256(facts), results=_sha256(facts | {"request": asdict(request)}))
 
     def _extract(
-        self, source: VideoSource, journal: Journal
+        self, source: VideoSource, journal: Journal, clock: StageClock
     ) -> tuple[Rows, Sightings, dict[str, float]]:
-        """All rows and sightings, those of earlier calls with them, and seconds by stage."""
-        clock = StageClock()
+        """All rows and sightings, those of earlier calls with them, and those calls' seconds."""
         extraction = self._extraction(source, journal, clock)
         entries = list(journal.entries)
         before: dict[str, float] = entries[-1].state["seconds"] if entries else {}
         done = sum(len(entry.rows) for entry in entries)
         with self._progress("frames", source.facts.num_frames_claimed, done) as progress:
-            for result in extraction:
-                kept: dict[str, Any] = {
-                    "extraction": json.loads(result.state.to_json()),
-                    "seconds": clock.seconds(before),
-                }
-                entries.append(Entry(result.rows, result.sightings, kept))
-                journal.append(entries[-1])
+            most = self._request.windows
+            for result in islice(extraction, None if most is None else most - len(entries)):
+                with clock.stage("journal"):
+                    kept: dict[str, Any] = {
+                        "extraction": json.loads(result.state.to_json()),
+                        "seconds": clock.seconds(before),
+                    }
+                    entries.append(Entry(result.rows, result.sightings, kept))
+                    journal.append(entries[-1])
                 progress.step(len(result.rows))
         return (
             Rows.joined([entry.rows for entry in entries]),
             Sightings.joined([entry.sightings for entry in entries]),
-            clock.seconds(before),
+            before,
         )
 
     def _extraction(self, source: VideoSource, journal: Journal, clock: StageClock) -> Extraction:
@@ -199,6 +214,21 @@ class VideoFolder:
                 self._warn(f"what was begun is extracted anew: {error}")
                 journal.restart()
         return begin()
+
+    def _write_series(
+        self, folder: Path, facts: VideoFacts, rows: Rows, clock: StageClock
+    ) -> Derived:
+        """Write the series that are wanted; the raw one first, whatever becomes of the other."""
+        if "raw" in self._request.series:
+            with clock.stage("write"):
+                write_sequence(folder, self._made_by.header(facts, "raw"), rows)
+        with clock.stage("smooth"):
+            derived = derive(rows, self._made_by.skeleton, self._request.smoothing)
+        if "filtered" in self._request.series:
+            with clock.stage("write"):
+                header = self._made_by.header(facts, "filtered", derived.smoothing)
+                write_sequence(folder, header, derived.rows)
+        return derived
 
     def _preview(
         self, video: Path, results: ResultFolder, rows: Rows, sightings: Sightings
