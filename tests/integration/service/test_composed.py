@@ -1,8 +1,6 @@
 """The service as docker-compose.yml starts it, on real servers, used by curl alone."""
 
 import itertools
-import json
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -14,13 +12,12 @@ import av
 import pytest
 
 from tests.composed import Composed
+from tests.curl import CURL, PATIENCE_S, Curl, film_to_results
 from tests.servers import Victim
 from tests.unit.docker.deployment import ROOT
 
-CURL = shutil.which("curl") or "curl is needed"
 FRAMES = 24
 READY = b'{"status":"ok"}'
-PATIENCE_S = 240.0
 RUNNING = ("api", "sweeper", "worker-preview", "worker-cpu")
 
 
@@ -44,30 +41,6 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
             packet.stream = stream
             cut.mux(packet)
     return path
-
-
-class Curl:
-    """Requests by curl, with a key; one that fails is an error."""
-
-    def __init__(self, url: str, key: str) -> None:
-        self._words = [CURL, "-sSf", "-H", f"Authorization: Bearer {key}"]
-        self._url = url
-
-    def __call__(self, path: str, *options: str) -> bytes:
-        done = subprocess.run(
-            [*self._words, *options, self._url + path], capture_output=True, check=False
-        )
-        assert done.returncode == 0, done.stderr.decode()
-        return done.stdout
-
-    def finished(self, job: str) -> dict[str, object]:
-        """The job, once it has ended."""
-        deadline = time.monotonic() + PATIENCE_S
-        while time.monotonic() < deadline:
-            found: dict[str, object] = json.loads(self(f"/v1/jobs/{job}?wait=10"))
-            if found["finished_at"] is not None:
-                return found
-        raise AssertionError(f"the job is {found['state']}")
 
 
 def wait_until_ready(composed: Composed, victims: Mapping[str, Victim]) -> None:
@@ -107,42 +80,15 @@ def test_from_nothing_to_keypoints_and_a_film(
         assert made.returncode == 0, made.stderr
         curl = Curl(composed.url, made.stdout.strip())
 
-        sent = json.loads(curl("/v1/videos?extract=true", "-F", f"file=@{film}"))
-        job = curl.finished(sent["job"]["id"])
-        assert (job["state"], job["frames_done"]) == ("succeeded", FRAMES), job
-
         extracted = composed.run(
             "worker-cpu", "aggpose", "extract", str(film), "--out", str(tmp_path)
         )
         assert extracted.returncode == 0, extracted.stderr
-        compare(curl, f"/v1/jobs/{job['id']}", tmp_path / "film")
+        film_to_results(curl, film, tmp_path / "film")
+        assert (tmp_path / "film" / "keypoints.csv").read_bytes().count(b"\n") == 1 + FRAMES
 
         for name, victim in victims.items():
             # What was told to stop ends in order; uvicorn ends by the signal itself, at the end.
             ends = -signal.SIGTERM if name == "api" else 0
             assert victim.stop() == ends, composed.log(name).read_text()
     assert not any(composed.healthy(name) for name in ("api", "worker-cpu"))
-
-
-def compare(curl: Curl, job: str, expected: Path) -> None:
-    """What the API gives is what `aggpose extract` wrote, to the byte."""
-    files = {
-        "keypoints.json": "keypoints.json", "keypoints.csv": "keypoints.csv",
-        "keypoints.json?series=filtered": "keypoints-filtered.json",
-        "keypoints.csv?series=filtered": "keypoints-filtered.csv",
-        "preview.masks.csv": "preview.masks.csv", "preview.mp4": "preview.mp4",
-    }  # fmt: skip
-    for path, name in files.items():
-        assert curl(f"{job}/{path}") == (expected / name).read_bytes(), name
-    csv = (expected / "keypoints.csv").read_bytes()
-    assert csv.count(b"\n") == 1 + FRAMES
-    assert curl(f"{job}/keypoints.csv", "-r", "10-99") == csv[10:100]
-    assert curl(f"{job}/keypoints.csv", "-r", "-50") == csv[-50:]
-
-    (frame, *_) = json.loads(curl(f"{job}/previews"))["frames"]
-    still = curl(f"{job}/previews/{frame}.jpg")
-    assert still[:2] == b"\xff\xd8"
-    assert still == (expected / "stills" / f"{frame:07}.jpg").read_bytes()
-    whole = curl(f"{job}/preview.mp4")
-    assert whole[4:8] == b"ftyp"
-    assert curl(f"{job}/preview.mp4", "-r", "100-199") == whole[100:200]
