@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any, Final
 
+from anyio import CapacityLimiter
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
@@ -82,6 +83,7 @@ def create_app(
         watch=JobWatch(database),
         registry=CollectorRegistry(),
         turns=asyncio.Semaphore(2),
+        looks=CapacityLimiter(4),
     )
 
     @asynccontextmanager

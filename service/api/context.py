@@ -4,6 +4,7 @@ from asyncio import Semaphore
 from dataclasses import dataclass
 from typing import Annotated
 
+from anyio import CapacityLimiter
 from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry
 
@@ -33,6 +34,7 @@ class Service:
         registry: Figures for Prometheus.
         turns: So many downloads are made anew at a time, a piece each: they take the processor,
             and short requests are to get their share of it, and threads.
+        looks: Threads that look how far jobs are, and do not wait for those that write.
     """
 
     settings: Settings
@@ -45,6 +47,7 @@ class Service:
     watch: JobWatch
     registry: CollectorRegistry
     turns: Semaphore
+    looks: CapacityLimiter
 
 
 async def _service(request: Request) -> Service:

@@ -4,6 +4,7 @@ import time
 from typing import Annotated
 from uuid import UUID
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
@@ -120,7 +121,12 @@ def show_jobs(  # noqa: PLR0913 - each is a parameter of the request
     )
 
 
-def _first_look(request: Request, service: Parts, token: Token) -> tuple[Caller, Job | None]:
+async def _seen(request: Request, service: Parts, token: Token) -> tuple[Caller, Job | None]:
+    """Who asks, and the job as it is now; None where the address has no id."""
+    return await run_sync(_first_look, request, service, token, limiter=service.looks)
+
+
+def _first_look(request: Request, service: Service, token: str) -> tuple[Caller, Job | None]:
     """Judge who asks and find the job, in one session and one thread: nothing is asked more often.
 
     The address is read here, because the framework calls nothing whose parameters do not fit, and
@@ -143,7 +149,7 @@ def _first_look(request: Request, service: Parts, token: Token) -> tuple[Caller,
 async def show_job(
     job_id: JobId,
     service: Parts,
-    seen: Annotated[tuple[Caller, Job | None], Depends(_first_look)],
+    seen: Annotated[tuple[Caller, Job | None], Depends(_seen)],
     *,
     wait: Annotated[int, Query(ge=0, le=60, description="Seconds to wait for news")] = 0,
     if_none_match: IfNoneMatch = None,
@@ -160,7 +166,7 @@ async def show_job(
         raise JobNotFoundError(f"there is no job {job_id}")
     while not _is_news(job, if_none_match) and (left_s := until_s - time.monotonic()) > 0:
         await service.watch.changed(job_id, job.revision, left_s)
-        job = await run_in_threadpool(_look_again, service, caller, job_id)
+        job = await run_sync(_look_again, service, caller, job_id, limiter=service.looks)
     if knows(if_none_match, job_etag(job)):
         return Response(status_code=304, headers=job_headers(job))
     if job.state == "succeeded":
