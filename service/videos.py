@@ -1,7 +1,7 @@
 """Rules of videos: the same bytes are one video of a tenant, and deleting leaves nothing of it."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -11,10 +11,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from sqlalchemy.orm import Session
 
 from service.blobs import BlobStore, StoredBlob
-from service.database import jobs as job_rows
 from service.database import videos as video_rows
 from service.database.deletions import find_deletion
-from service.database.jobs import JobFilter
 from service.database.tables import Deletion, Video
 from service.errors import BlobMissingError, VideoConflictError, VideoNotFoundError
 from service.leftovers import begin_deletion
@@ -173,25 +171,13 @@ def delete_video(
     Raises:
         VideoNotFoundError: There is none.
     """
-    jobs = tuple(_job_ids(session, tenant_id, video_id))
-    keys = video_rows.delete_video(session, tenant_id, video_id)
-    if keys is None:
+    deleted = video_rows.delete_video(session, tenant_id, video_id)
+    if deleted is None:
         begun = find_deletion(session, tenant_id, video_id)
         if begun is None:
             raise VideoNotFoundError(f"there is no video {video_id}")
         return begun, ()
+    keys, jobs = deleted
     folders = (f"videos/{video_id}", *(f"jobs/{job_id}" for job_id in jobs))
     begun = begin_deletion(session, tenant_id, video_id, keys=keys, folders=folders, now=now)
     return begun, jobs
-
-
-def _job_ids(session: Session, tenant_id: UUID, video_id: UUID) -> Iterator[UUID]:
-    """All jobs of a video."""
-    cursor = None
-    while True:
-        wanted = JobFilter(video_id=video_id)
-        page = job_rows.list_jobs(session, tenant_id, wanted, cursor=cursor, limit=1000)
-        yield from (job.id for job in page.items)
-        if page.next is None:
-            return
-        cursor = page.next

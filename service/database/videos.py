@@ -98,16 +98,22 @@ def store_probe(session: Session, video_id: UUID, probe: JsonObject) -> bool:
     return changed(session, update(Video).where(Video.id == video_id).values(probe=probe))
 
 
-def delete_video(session: Session, tenant_id: UUID, video_id: UUID) -> Sequence[str] | None:
+def delete_video(
+    session: Session, tenant_id: UUID, video_id: UUID
+) -> tuple[Sequence[str], Sequence[UUID]] | None:
     """Delete a video with its jobs and all that they stored.
 
     Returns:
-        The keys of all its blobs, or None where the tenant has no such video.
+        The keys of all its blobs, and its jobs; None where the tenant has no such video.
     """
-    # Held from here on, so that no worker stores an artifact between reading and deleting.
+    own = Video.id == video_id, Video.tenant_id == tenant_id
     own_jobs = select(Job.id).where(Job.video_id == video_id, Job.tenant_id == tenant_id)
-    jobs = session.scalars(own_jobs.with_for_update()).all()
+    # Held from here on, so that no worker stores an artifact between reading and deleting: jobs
+    # first, as workers do it, and then the video, so that no job is added either.
+    session.execute(own_jobs.order_by(Job.id).with_for_update())
+    if session.scalars(select(Video.id).where(*own).with_for_update()).one_or_none() is None:
+        return None
+    jobs = session.scalars(own_jobs).all()
     artifacts = session.scalars(select(Artifact.blob_key).where(Artifact.job_id.in_(jobs))).all()
-    query = delete(Video).where(Video.id == video_id, Video.tenant_id == tenant_id)
-    own = session.scalars(query.returning(Video.blob_key)).one_or_none()
-    return None if own is None else [own, *artifacts]
+    source = session.scalars(delete(Video).where(*own).returning(Video.blob_key)).one()
+    return [source, *artifacts], jobs

@@ -1,9 +1,12 @@
 """Videos: the same bytes once for each tenant, and gone with all that came from them."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 import pytest
 
+from service import videos as rules
 from service.database.audit import add_event
 from service.database.engine import Database
 from service.database.frames import store_window
@@ -149,8 +152,10 @@ def test_a_deleted_video_takes_all_that_came_from_it(database: Database) -> None
     for number, job in enumerate(jobs):
         full_job(database, job.id, number)
     with database.write() as session:
-        keys = delete_video(session, doomed.tenant_id, doomed.id)
-    assert keys is not None
+        deleted = delete_video(session, doomed.tenant_id, doomed.id)
+    assert deleted is not None
+    keys, of_jobs = deleted
+    assert {*of_jobs} == {jobs[0].id, jobs[1].id, waiting.id}
     assert sorted(keys) == ["artifacts/0", "artifacts/1", "videos/1"]
     with database.read() as session:
         rows = everything(session)
@@ -169,8 +174,38 @@ def test_a_deleted_video_takes_all_that_came_from_it(database: Database) -> None
 def test_a_worker_of_a_deleted_video_stores_nothing(database: Database) -> None:
     taken = claimed(database, make_job(database).id)
     with database.write() as session:
-        assert delete_video(session, taken.job.tenant_id, taken.job.video_id) == ["videos/1"]
+        deleted = delete_video(session, taken.job.tenant_id, taken.job.video_id)
+    assert deleted == (["videos/1"], [taken.job.id])
     with pytest.raises(LeaseLostError), database.write() as session:
         store_window(session, taken.lease, window(0), now=NOW, terms=TERMS)
     with database.read() as session:
         assert not any(rows for name, rows in everything(session).items() if name != "tenants")
+
+
+def test_a_job_that_is_added_while_its_video_is_deleted_goes_along(database: Database) -> None:
+    video = make_video(database)
+
+    def delete() -> tuple[list[str], list[UUID]]:
+        with database.write() as session:
+            deletion, jobs = rules.delete_video(session, video.tenant_id, video.id, now=NOW)
+        return deletion.folders, [*jobs]
+
+    with ThreadPoolExecutor(1) as pool:
+        with database.write() as session:
+            job, _ = add_job(session, new_job(video))
+            deleting = pool.submit(delete)
+            time.sleep(0.5)  # until it waits for this session
+            assert not deleting.done()
+        assert deleting.result(30) == ([f"videos/{video.id}", f"jobs/{job.id}"], [job.id])
+
+
+def test_of_two_that_delete_a_video_at_once_one_takes_its_jobs(database: Database) -> None:
+    job = make_job(database)
+
+    def delete(_: int) -> tuple[UUID, list[UUID]]:
+        with database.write() as session:
+            deletion, jobs = rules.delete_video(session, job.tenant_id, job.video_id, now=NOW)
+        return deletion.id, [*jobs]
+
+    done = sorted(at_once(delete, 4), key=lambda one: len(one[1]))
+    assert done == [(job.video_id, [])] * 3 + [(job.video_id, [job.id])]
