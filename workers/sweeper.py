@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -72,18 +73,23 @@ class Sweeper:
         return swept
 
     def _tidy(self) -> None:
-        """Forget workers that are gone, and finish and remove what dead processes left."""
+        """Forget workers that are gone, and finish and remove what dead processes left.
+
+        Each by itself: what cannot be done keeps nothing else from being done.
+        """
         self._tidied = time.monotonic()
-        try:
-            with self._database.write() as session:
-                forget_workers(session, seen_before=current_time(session) - _FORGET_AFTER)
-            parts = self._store.sweep()
-            folders = sweep_scratch(self._scratch)
-            deletions = finish_deletions(self._database, self._store)
-        except (DatabaseUnavailableError, BlobError, OSError) as error:
-            _LOG.warning("not everything could be tidied up: %s", error)
-        else:
-            _LOG.info(
-                "removed %d unfinished blobs and %d folders, and finished %d deletions",
-                parts, folders, deletions,
-            )  # fmt: skip
+        chores: dict[str, Callable[[], object]] = {
+            "any workers forgotten": self._forget_workers,
+            "deletions finished": lambda: finish_deletions(self._database, self._store),
+            "unfinished blobs removed": self._store.sweep,
+            "folders removed": lambda: sweep_scratch(self._scratch),
+        }
+        for what, do in chores.items():
+            try:
+                _LOG.info("%s: %s", what, do())
+            except (DatabaseUnavailableError, BlobError, OSError) as error:
+                _LOG.warning("%s: not all, trying again later: %s", what, error)
+
+    def _forget_workers(self) -> bool:
+        with self._database.write() as session:
+            return forget_workers(session, seen_before=current_time(session) - _FORGET_AFTER)

@@ -51,9 +51,16 @@ def test_what_the_broker_does_not_take_is_sent_in_the_next_round(
     assert queue.sent == [(job.id, "extract")]
 
 
-def test_deletions_that_broke_off_are_finished(
-    sweeper: Sweeper, settings: Settings, database: Database
+def out_of_order(_: object) -> int:
+    """What cannot be swept."""
+    raise OSError("out of order")
+
+
+def test_deletions_that_broke_off_are_finished_whatever_else_cannot_be_done(
+    sweeper: Sweeper, settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("workers.sweeper.sweep_scratch", out_of_order)
+    monkeypatch.setattr("service.blobs.local.LocalStore.sweep", out_of_order)
     store = open_store(settings.blob_url)
     video = make_video(database)
     store.put(video.blob_key, [b"film"], max_bytes=10)
