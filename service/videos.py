@@ -145,14 +145,19 @@ def find_video(session: Session, tenant_id: UUID, video_id: UUID) -> Video:
     return video
 
 
-def is_stored(store: BlobStore, video: Video) -> bool:
+def is_stored(store: BlobStore, video: Video, *, quickly: bool = False) -> bool:
     """Whether a video's bytes lie where they should, as many as there were.
+
+    Args:
+        store: Where blobs are.
+        video: The video.
+        quickly: See `BlobStore.size`.
 
     Raises:
         BlobUnavailableError: The blob store failed.
     """
     try:
-        return store.size(video.blob_key) == video.size_bytes
+        return store.size(video.blob_key, quickly=quickly) == video.size_bytes
     except BlobMissingError:
         return False
 

@@ -147,7 +147,7 @@ def show_video(video_id: VideoId, service: Parts, caller: Reader) -> VideoDetail
         video = find_video(session, caller.tenant_id, video_id)
         note(session, caller, "video.read", video_id, now=current_time(session))
     try:
-        stored = is_stored(service.store, video)
+        stored = is_stored(service.store, video, quickly=True)
     except BlobUnavailableError:
         stored = None
     return VideoDetail(**VideoAnswer.of(video).model_dump(), stored=stored)

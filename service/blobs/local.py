@@ -80,7 +80,7 @@ class LocalStore(BlobStore):
         end = size if end is None else min(end, size)
         return BlobReader(file, max(0, end - first), lambda: _reading(key))
 
-    def size(self, key: str) -> int:
+    def size(self, key: str, *, quickly: bool = False) -> int:  # noqa: ARG002 - it always is
         """See `BlobStore.size`."""
         path = self._path(key)
         with _reading(key):

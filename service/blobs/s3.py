@@ -46,11 +46,11 @@ class S3Store(BlobStore):
         """See `BlobStore.open`."""
         return self._fetch(key, start, stop)[0]
 
-    def size(self, key: str) -> int:
+    def size(self, key: str, *, quickly: bool = False) -> int:
         """See `BlobStore.size`."""
-        address = self._address(key)
+        address, client = self._address(key), self._clients.quick if quickly else self._client
         with s3_errors(key):
-            return int(self._client.head_object(**address)["ContentLength"])
+            return int(client.head_object(**address)["ContentLength"])
 
     @contextmanager
     def local_path(self, key: str, *, got_on: Callable[[], None] | None = None) -> Iterator[Path]:

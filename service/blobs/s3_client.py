@@ -46,7 +46,7 @@ class S3Clients:
 
     Attributes:
         patient: For work: four tries, a minute each.
-        quick: For readiness: one try of three seconds.
+        quick: For what somebody waits for: one try of three seconds.
         public: For addresses that clients are given; None where they cannot reach the store.
     """
 

@@ -65,8 +65,12 @@ class BlobStore(ABC):
         """
 
     @abstractmethod
-    def size(self, key: str) -> int:
+    def size(self, key: str, *, quickly: bool = False) -> int:
         """A blob's size in bytes.
+
+        Args:
+            key: The blob's.
+            quickly: A store that is away is asked once and for seconds, as by `check`.
 
         Raises:
             BlobMissingError: There is no such blob.

@@ -101,6 +101,15 @@ def test_readiness_is_told_at_once(tmp_path: Path) -> None:
         store.close()
 
 
+def test_a_size_is_asked_for_once_where_somebody_waits(tmp_path: Path) -> None:
+    with scripted_server(SLOW_DOWN) as (address, asked):
+        store = open_store("s3://bucket", s3=access_to(address, tmp_path))
+        with pytest.raises(BlobUnavailableError):
+            store.size("a", quickly=True)
+        assert asked == ["HEAD /bucket/a"]
+        store.close()
+
+
 def page(key: str, following: str) -> tuple[int, str]:
     return 200, (
         f"<ListBucketResult><Contents><Key>{key}</Key></Contents>{following}</ListBucketResult>"

@@ -295,7 +295,8 @@ def test_a_video_is_shown_while_the_store_is_away(
 ) -> None:
     video = api.upload().json()["video"]
 
-    def away(key: str) -> None:
+    def away(key: str, *, quickly: bool) -> None:
+        assert quickly  # nobody waits minutes for that
         raise BlobUnavailableError(key)
 
     monkeypatch.setattr(api.service.store, "size", away)
