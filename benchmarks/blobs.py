@@ -20,7 +20,7 @@ from pathlib import Path
 from service.blobs.local import LocalStore
 from service.blobs.receiving import receive
 
-UPLOAD_CHUNK_BYTES = 1 << 20  # as an upload gathers them
+UPLOAD_CHUNK_BYTES = 256 << 10  # as an upload gathers them
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 FILE: Final = "file"
-GATHER_BYTES: Final = 1 << 20
+GATHER_BYTES: Final = 256 << 10
 """So much of a file is gathered before a thread is asked to write it."""
 FORM_BYTES: Final = 128 << 10
 """What the form may have beside the file: fields, and what stands between them."""

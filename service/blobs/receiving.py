@@ -17,7 +17,7 @@ class Receiver:
         self._writer = writer
 
     async def write(self, chunk: Chunk) -> None:
-        """Add bytes at the end, best a mebibyte or so: each call asks a thread.
+        """Add bytes at the end, best many at a time: each call asks a thread.
 
         Raises:
             BlobTooLargeError: The blob would pass its `max_bytes`.

@@ -37,15 +37,19 @@ def add_video(session: Session, video: Video) -> tuple[Video, bool]:
         The video, and whether it is the new one; if not, it is held until the session ends, so
         that of two uploads only one adds to it.
     """
-    try:
-        with session.begin_nested():
-            session.add(video)
-    except IntegrityError:
-        same = _of_bytes(video.tenant_id, video.sha256).with_for_update(key_share=True)
-        known = session.scalars(same).one_or_none()
-        if known is None:
-            raise
-        return known, False
+    same = _of_bytes(video.tenant_id, video.sha256).with_for_update(key_share=True)
+    for is_last in (False, True):
+        try:
+            with session.begin_nested():
+                session.add(video)
+        except IntegrityError:
+            known = session.scalars(same).one_or_none()
+            if known is not None:
+                return known, False
+            if is_last:  # otherwise it was deleted meanwhile, and makes way
+                raise
+        else:
+            break
     return video, True
 
 
