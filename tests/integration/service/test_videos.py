@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
 from service import videos as rules
 from service.database.audit import add_event
@@ -13,7 +14,7 @@ from service.database.frames import store_window
 from service.database.jobs import add_job
 from service.database.leases import finish_extraction
 from service.database.results import store_artifact, store_previews
-from service.database.tables import Artifact, AuditEvent
+from service.database.tables import Artifact, AuditEvent, Video
 from service.database.tenants import add_tenant
 from service.database.videos import (
     VideoFilter,
@@ -209,3 +210,23 @@ def test_of_two_that_delete_a_video_at_once_one_takes_its_jobs(database: Databas
 
     done = sorted(at_once(delete, 4), key=lambda one: len(one[1]))
     assert done == [(job.video_id, [])] * 3 + [(job.video_id, [job.id])]
+
+
+def test_bytes_that_come_while_their_video_is_deleted_are_a_new_video(database: Database) -> None:
+    old = make_video(database)
+
+    def upload() -> tuple[UUID, bool]:
+        with database.write() as session:
+            video, new = add_video(session, new_video(old.tenant_id))
+        return video.id, new
+
+    with ThreadPoolExecutor(1) as pool:
+        with database.write() as session:
+            session.execute(select(Video.id).with_for_update())  # as a deletion begins
+            uploading = pool.submit(upload)
+            time.sleep(0.5)  # until it waits for this session
+            assert not uploading.done()
+            assert delete_video(session, old.tenant_id, old.id) is not None
+        new_id, is_new = uploading.result(30)
+    assert is_new
+    assert new_id != old.id
