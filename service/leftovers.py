@@ -63,17 +63,27 @@ def finish_deletion(database: Database, store: BlobStore, deletion: Deletion) ->
 
 
 def finish_deletions(database: Database, store: BlobStore) -> int:
-    """Remove the blobs of all deletions that were begun and broke off; how many there were.
+    """Remove the blobs of deletions that were begun and broke off; how many were finished.
+
+    One that cannot be finished is logged, and keeps none of the others.
 
     Raises:
-        BlobUnavailableError: The blob store failed.
+        BlobUnavailableError: The blob store is away.
         DatabaseUnavailableError: The database does not answer.
     """
     with database.read() as session:
         begun = rows.list_deletions(session)
+    if begun:
+        store.check()  # one that is away is not waited for again and again
+    finished = 0
     for deletion in begun:
-        finish_deletion(database, store, deletion)
-    return len(begun)
+        try:
+            finish_deletion(database, store, deletion)
+        except BlobError as error:
+            _log.warning("the deletion of %s is not finished: %s", deletion.id, error)
+        else:
+            finished += 1
+    return finished
 
 
 def remove_blobs(store: BlobStore, keys: Iterable[str], folders: Iterable[str] = ()) -> None:

@@ -9,7 +9,7 @@ from service.database.tenants import add_tenant
 from service.errors import BlobUnavailableError, LeaseLostError
 from service.leftovers import finish_deletions
 from tests.results_rows import finished_job, running_job
-from tests.service_api import Api, blobs
+from tests.service_api import MP4, Api, blobs
 from tests.service_rows import NOW, find
 
 
@@ -157,6 +157,30 @@ def test_the_bytes_of_a_half_deleted_video_are_a_new_video(
     assert new != broken_off[1][kind.removesuffix("s")]
     finish_deletions(api.service.database, api.service.store)
     assert blobs(api) == [f"videos/{new}/source"]
+
+
+def test_a_deletion_that_cannot_be_finished_keeps_no_other(
+    api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    store, delete = api.service.store, api.service.store.delete
+    ids = [api.upload(MP4 + bytes([n])).json()["video"]["id"] for n in range(2)]
+    stubborn = [f"videos/{video_id}/source" for video_id in ids]
+
+    def refuse(key: str) -> None:
+        if key in stubborn:
+            raise BlobUnavailableError(f"{key}: not permitted")
+        delete(key)
+
+    monkeypatch.setattr(store, "delete", refuse)
+    for video_id in ids:
+        assert api.ask("DELETE", f"/v1/videos/{video_id}").status_code == 503
+    del stubborn[1]
+    assert finish_deletions(api.service.database, store) == 1
+    assert blobs(api) == stubborn
+    assert f"the deletion of {ids[0]} is not finished" in caplog.text
+    stubborn.clear()
+    assert finish_deletions(api.service.database, store) == 1
+    assert blobs(api) == []
 
 
 def test_what_cannot_be_deleted_can_be_asked_for_again(
