@@ -35,6 +35,8 @@ FILMS = (
     ("libvpx-vp9", "yuv420p", "webm"),
     ("libsvtav1", "yuv420p", "mp4"),
     ("mpeg4", "yuv420p", "avi"),
+    ("mpeg2video", "yuv420p", "ts"),
+    ("dvvideo", "yuv420p", "avi"),
     ("mjpeg", "yuvj420p", "mov"),
 )
 OPTIONS = {"libx265": {"x265-params": "log-level=none"}, "libvpx-vp9": {"deadline": "realtime"}}
@@ -139,12 +141,13 @@ def mutated(content: bytes, draw: random.Random) -> bytes:
 
 def make_film(path: Path, codec: str, pixels: str, _: str) -> Path:
     """A short moving pattern of pixels that are not square."""
-    x, y = np.meshgrid(np.arange(96), np.arange(64))
+    size_wh = (720, 576) if codec == "dvvideo" else (96, 64)
+    x, y = np.meshgrid(*map(np.arange, size_wh))
     scheduling = os.sched_getscheduler(0), os.sched_getparam(0)
     with av.open(path, "w") as container:
         stream = container.add_stream(codec, 25, OPTIONS.get(codec, {}))
         assert isinstance(stream, VideoStream)  # noqa: S101 - for the type checker
-        stream.width, stream.height, stream.pix_fmt = 96, 64, pixels
+        (stream.width, stream.height), stream.pix_fmt = size_wh, pixels
         stream.codec_context.sample_aspect_ratio = Fraction(4, 3)
         for index in range(20):
             picture = np.stack([x * 2 + index * 5, y * 3, (x + y) % (20 + index)], -1)

@@ -18,7 +18,7 @@ from workers.pipeline.errors import (
     VideoTruncatedError,
 )
 
-CODECS = ("h264", "hevc", "vp9", "av1", "mpeg4", "mjpeg")
+CODECS = ("h264", "hevc", "vp9", "av1", "mpeg4", "mpeg2video", "dvvideo", "mjpeg")
 _FIRST_BYTES = 1024
 _MOV_ATOMS = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot")
 _TS_SYNC, _TS_PACKETS = 0x47, ((0, 188), (4, 192))

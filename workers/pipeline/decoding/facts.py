@@ -31,6 +31,8 @@ from workers.pipeline.errors import (
 
 _PACKETS = 300
 """Packets that show whether the frame rate varies."""
+_REORDERED = 32
+"""So many of them at most may be displayed behind one that comes later: 16 frames of two fields."""
 _JITTER = 0.02
 """Of a step between frames; containers round time stamps to their time base beside it."""
 _LEAST_SIDE_PX = 16
@@ -52,7 +54,8 @@ def read_facts(recording: Recording, limits: Limits) -> Facts:
         first, stamps = _begin(recording, container, stream, limits)
         steps = sorted(b - a for a, b in pairwise(stamps) if b > a)
         time_base = stream.time_base or Fraction(1, 90000)
-        step_s = _step_s(steps, time_base, stream)
+        rate = _rate(stream, limits)
+        step_s = _step_s(steps, time_base, rate)
         turned, mirrored = orientation_of(first)
         ratio = _pixel_aspect_ratio(stream, limits)
         check_size(*square_wh((first.width, first.height), ratio), limits)
@@ -70,7 +73,7 @@ def read_facts(recording: Recording, limits: Limits) -> Facts:
             rotation_deg=turned,
             mirrored=mirrored,
             time_base=(time_base.numerator, time_base.denominator),
-            frame_rate_header=_rate(stream),
+            frame_rate_header=rate,
             duration_s_header=_duration_s(container, stream),
             num_frames_header=stream.frames if stream.frames > 0 else None,
             variable_frame_rate=_varies(steps),
@@ -112,7 +115,10 @@ def _pixel_aspect_ratio(stream: VideoStream, limits: Limits) -> Fraction:
 def _begin(
     recording: Recording, container: InputContainer, stream: VideoStream, limits: Limits
 ) -> tuple[VideoFrame, list[int]]:
-    """The first frame that can be decoded, and the first packets' time stamps in order."""
+    """The first frame that can be decoded, and the first packets' time stamps in order.
+
+    They are without gaps: none is among them that a packet behind the first ones may precede.
+    """
     stream.codec_context.options = {"max_pixels": str(limits.pixels)}
     stamps: list[int] = []
     faults: set[type[VideoError]] = set()
@@ -129,7 +135,7 @@ def _begin(
         first = _first_of(stream, None, faults)
     if first is not None:
         check_size(first.width, first.height, limits)
-        return first, sorted(stamps)
+        return first, sorted(stamps)[: _PACKETS - _REORDERED]
     if DimensionsError in faults:
         raise DimensionsError(f"expected at most {limits.pixels} px in all, got more")
     if number or stream.frames or _duration_s(container, stream):
@@ -178,15 +184,17 @@ def _duration_s(container: InputContainer, stream: VideoStream) -> float | None:
     return None
 
 
-def _rate(stream: VideoStream) -> float | None:
-    rate = stream.average_rate or stream.guessed_rate
-    return float(rate) if rate else None
+def _rate(stream: VideoStream, limits: Limits) -> float | None:
+    """What the container claims. Where it says nothing, FFmpeg gives ticks a second at times."""
+    for rate in (stream.average_rate, stream.guessed_rate):
+        if rate and 0 < rate <= limits.frame_rate:
+            return float(rate)
+    return None
 
 
-def _step_s(steps: list[int], time_base: Fraction, stream: VideoStream) -> float:
+def _step_s(steps: list[int], time_base: Fraction, rate: float | None) -> float:
     if steps:
         return float(median(steps) * time_base)
-    rate = _rate(stream)
     return 1 / rate if rate else _USUAL_STEP_S
 
 

@@ -6,7 +6,7 @@ from run to run, and they notice less. So a film is decoded with threads until t
 and from there on anew with one thread: the same rows every time.
 
 What no decoder notices is not seen here either: most flipped bits inside a picture of HEVC or VP9,
-and what frames inherit that refer to a damaged one, until the next key frame.
+drop-outs of DV, and what frames inherit that refer to a damaged one, until the next key frame.
 """
 
 import heapq

@@ -21,6 +21,8 @@ QUICK = {
     "libsvtav1": {"preset": "12"},
 }
 """Settings of encoders; B-frames where they are cheap."""
+COUNTING = ("mpeg4", "mpeg2video", "dvvideo")
+"""Encoders that count frames, not time."""
 
 
 class Truth(NamedTuple):
@@ -82,7 +84,7 @@ def encode(
         assert isinstance(stream, VideoStream)
         stream.width, stream.height = size_wh
         stream.pix_fmt = pixels
-        coarse = codec == "mpeg4" or path.suffix == ".avi"  # they count frames, not time
+        coarse = codec in COUNTING or path.suffix == ".avi"
         if not coarse:
             stream.codec_context.time_base = Fraction(1, 1000)
         if prepare is not None:
