@@ -57,12 +57,14 @@ def extract(held: HeldJob, store: BlobStore, models: Models) -> None:
         local_video(held, store) as path,
         open_video(path, window=settings.window, limits=Limits()) as source,
     ):
-        smoothing_settings(parameters).check_claims(source.facts)
-        _describe(held, source.facts, made_by, pose)
+        smoothing_settings(parameters).check_claims(
+            source.facts, begins_with=source.begins_with_rate
+        )
         extraction = Extraction(
             CountedSource(source, held), pose, detector, settings,
             state=progress.state, cancelled=held.must_stop, clock=progress.clock,
         )  # fmt: skip
+        _describe(held, source.facts, made_by, pose)  # rows that are stored keep their header
         for result in extraction:
             progress.store(result)
     seconds = progress.seconds()

@@ -52,7 +52,10 @@ _SENTENCES: Final = {
         "The smoothing's cut-off is too high for the video's frame rate; please start a new job "
         "with a lower one, or without one."
     ),
-    "pipeline.rows": "The video's file has changed since its frames were extracted.",
+    "pipeline.rows": (
+        "The video's frames are not those that were extracted: its file has changed, or this "
+        "version reads it in another way; please start a new job."
+    ),
     "job.parameters": "The job's parameters cannot be used.",
     "model.unknown": "The machines that do the work do not have the model that was asked for.",
 }

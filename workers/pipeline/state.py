@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass, fields
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Final, Literal, Self
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -15,6 +15,11 @@ from workers.pipeline.posing.posture import Posture
 Plain = str | int | float | bool | None
 Facts = dict[str, dict[str, Plain]]
 """What an extraction is made of: `video`, `settings`, `pose` and `detector`, each by name."""
+
+_BEFORE: Final[dict[str, Plain]] = {"video.pixel_aspect_ratio": "1"}
+"""What states went by that are older than a fact, so that those of running jobs still hold."""
+_JUDGED: Final = ("video.variable_frame_rate", "video.frame_rate_header")
+"""Facts that a version may judge otherwise than the one before; no row depends on them."""
 
 
 @dataclass(frozen=True)
@@ -69,13 +74,12 @@ class ExtractionState:
             StateError: The message names the first thing that differs.
         """
         for part in sorted(self.made_of.keys() | made_of.keys()):
-            had, got = self.made_of.get(part, {}), made_of.get(part, {})
-            for name in sorted(had.keys() | got.keys()):
-                if had.get(name) != got.get(name):
-                    raise StateError(
-                        f"cannot go on: expected {part}.{name} = {had.get(name)!r}, "
-                        f"got {got.get(name)!r}"
-                    )
+            own, facts = self.made_of.get(part, {}), made_of.get(part, {})
+            for name in sorted(own.keys() | facts.keys()):
+                fact = f"{part}.{name}"
+                had, got = own.get(name, _BEFORE.get(fact)), facts.get(name)
+                if had != got and fact not in _JUDGED:
+                    raise StateError(f"cannot go on: expected {fact} = {had!r}, got {got!r}")
 
 
 def plain_facts(value: Any) -> dict[str, Plain]:  # noqa: ANN401 - any dataclass

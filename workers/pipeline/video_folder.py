@@ -35,7 +35,7 @@ from workers.pipeline.state import ExtractionState
 from workers.pipeline.timing import StageClock
 from workers.pipeline.video import VideoFacts
 
-_RULES: Final = 4
+_RULES: Final = 5
 """Counted up when the same video gives other results, or a finished folder other facts: what older
 rules left is made anew.
 """
@@ -123,7 +123,7 @@ class VideoFolder:
         """
         window = self._request.extraction.window
         with open_video(video, window=window, limits=self._request.limits) as source:
-            self._request.smoothing.check_claims(source.facts)
+            self._request.smoothing.check_claims(source.facts, begins_with=source.begins_with_rate)
             clock = StageClock() if clock is None else clock
             with clock.stage("hash"):
                 results = ResultFolder(folder, self._digests(video))

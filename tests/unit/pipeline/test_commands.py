@@ -16,7 +16,7 @@ from tests.unit.pipeline.decoding.coded import encode
 from workers.cli import app
 from workers.pipeline import commands, video_folder
 from workers.pipeline.decoding.limits import Limits
-from workers.pipeline.decoding.source import VideoSource, open_video
+from workers.pipeline.decoding.source import VideoSource, open_video, probe
 from workers.pipeline.outputs.result_folder import Outcome
 from workers.pipeline.preview.picture import PreviewSettings
 from workers.pipeline.video_folder import Request, VideoFolder
@@ -116,6 +116,21 @@ def test_a_cut_off_that_does_not_fit_a_film_fails_that_film(
     assert (first["state"], first["code"]) == ("failed", "pipeline.cutoff")
     assert "at most 10 Hz at the film's 25 frames/s, got 12 Hz [pipeline.cutoff]" in result.stderr
     assert second["state"] == "succeeded"
+
+
+def test_a_camera_that_waited_for_movement_is_not_taken_for_a_slow_one(
+    models: list[str], tmp_path: Path
+) -> None:
+    """Its first 300 packets come evenly; that it then waits lowers the mean that it claims."""
+    stamps = [40 * i for i in range(310)] + [120_000 + 40 * i for i in range(10)]
+    film = encode(tmp_path / "waits.mp4", frames=len(stamps), size_wh=(32, 32), pts=stamps)
+    facts = probe(film)
+    assert facts.frame_rate_header is not None
+    assert facts.frame_rate_header < 3
+    assert not facts.variable_frame_rate
+    words = [*models, film, "--out", tmp_path / "out", "--cutoff-hz", 6, "--no-preview"]
+    result = _called(*words, "--window", 64)
+    assert result.exit_code == 0, result.output
 
 
 @pytest.mark.parametrize(

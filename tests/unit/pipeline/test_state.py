@@ -12,7 +12,7 @@ from workers.pipeline.errors import StateError
 from workers.pipeline.extraction_settings import ExtractionSettings
 from workers.pipeline.following.memory import Memory, Sight
 from workers.pipeline.posing.posture import Posture
-from workers.pipeline.state import ExtractionState, Facts, model_facts, plain_facts
+from workers.pipeline.state import ExtractionState, Facts, Plain, model_facts, plain_facts
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 SIGHTS = st.builds(
@@ -83,6 +83,17 @@ def test_the_first_thing_that_differs_is_named() -> None:
         state.check_made_of({"settings": made_of["settings"]})
     with pytest.raises(StateError, match=r"pose.name = None, got 'other'"):
         state.check_made_of({**made_of, "pose": {"name": "other"}})
+
+
+def test_states_from_before_a_fact_hold_where_it_is_what_they_took_it_for() -> None:
+    """Pixels were square then: of an upgrade, jobs of other films alone are to begin anew."""
+    before: Facts = {"video": {"codec": "h264", "variable_frame_rate": True}}
+    state = ExtractionState.from_json(ExtractionState.at_start(before).to_json())
+    now: dict[str, Plain] = {"codec": "h264", "variable_frame_rate": False}
+    state.check_made_of({"video": {**now, "pixel_aspect_ratio": "1"}})
+    with pytest.raises(StateError, match=r"video.pixel_aspect_ratio = '1', got '4/3'"):
+        state.check_made_of({"video": {**now, "pixel_aspect_ratio": "4/3"}})
+    assert plain_facts(ArraySource([picture_of()]).facts)["pixel_aspect_ratio"] == "1"
 
 
 def test_facts_are_plain() -> None:

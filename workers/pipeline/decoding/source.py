@@ -123,6 +123,11 @@ class VideoSource:
         self.close()
 
     @property
+    def begins_with_rate(self) -> float:
+        """Frames/s that are usual in the first few hundred packets."""
+        return 1 / self._step_s
+
+    @property
     def decoder_pid(self) -> int:
         """Id of the decoding process."""
         return self._decoder.pid

@@ -105,17 +105,22 @@ class SmoothingSettings:
             )
         return self
 
-    def check_claims(self, facts: VideoFacts) -> None:
+    def check_claims(self, facts: VideoFacts, *, begins_with: float) -> None:
         """Refuse before anything is extracted what cannot fit by what the video says of itself.
 
         Where its rate varies or is not said, the frames' times tell, when all of them are known.
 
+        Args:
+            facts: What it says.
+            begins_with: Frames/s at its beginning. They may be more than the mean that it claims:
+                a camera that waits for movement leaves out minutes.
+
         Raises:
             CutoffError: As by `for_rate`.
         """
-        claimed = facts.frame_rate_header
-        if self.cutoff_hz is None or not claimed or facts.variable_frame_rate:
+        if self.cutoff_hz is None or not facts.frame_rate_header or facts.variable_frame_rate:
             return
+        claimed = max(facts.frame_rate_header, begins_with)
         if self.cutoff_hz > highest_cutoff_hz(claimed * _CLAIMS_ARE_WITHIN):
             self.for_rate(claimed)
 

@@ -266,19 +266,22 @@ def test_where_no_frame_has_a_neighbour_nothing_is_filtered_and_no_cut_off_refus
 
 
 @pytest.mark.parametrize(
-    ("cutoff_hz", "claimed", "varies", "refused"),
+    ("cutoff_hz", "claimed", "begins_with", "varies", "refused"),
     [
-        (6.0, 10.0, False, True), (6.0, 15.0, False, False), (6.0, 14.8, False, False),
-        (6.0, 10.0, True, False), (6.0, None, False, False), (None, 10.0, False, False),
+        (6.0, 10.0, 10.0, False, True), (6.0, 15.0, 15.0, False, False),
+        (6.0, 14.8, 14.8, False, False), (6.0, 10.0, 10.0, True, False),
+        (6.0, None, 10.0, False, False), (None, 10.0, 10.0, False, False),
+        (6.0, 4.0, 25.0, False, False), (6.0, 4.0, 10.0, False, True),
     ],
 )  # fmt: skip
 def test_what_a_video_says_of_itself_refuses_early_only_where_it_is_sure(
-    cutoff_hz: float | None, claimed: float | None, *, varies: bool, refused: bool
-) -> None:
+    cutoff_hz: float | None, claimed: float | None, begins_with: float, *, varies: bool,
+    refused: bool,
+) -> None:  # fmt: skip
     facts = replace(facts_of(), frame_rate_header=claimed, variable_frame_rate=varies)
     refusal = pytest.raises(CutoffError, match="at most 4 Hz") if refused else nullcontext()
     with refusal:
-        replace(SETTINGS, cutoff_hz=cutoff_hz).check_claims(facts)
+        replace(SETTINGS, cutoff_hz=cutoff_hz).check_claims(facts, begins_with=begins_with)
 
 
 @pytest.mark.parametrize(
