@@ -9,10 +9,10 @@ from pathlib import Path
 
 import click
 
-from model.runtime.engines import PRECISIONS, EngineName, installed_engines, precisions_here
+from model.runtime.engines import PRECISIONS, EngineName, precisions_here
 from model.weights import ModelPath
 from workers.pipeline.bench import Cost, bare_decoding, cost_of, drift_px
-from workers.pipeline.commands import DETECTOR, POSE, open_models
+from workers.pipeline.commands import DETECTOR, POSE, cpu_engines, open_models
 
 _WARM_UP_FRAMES = 32
 
@@ -52,9 +52,8 @@ def bench(  # noqa: PLR0913, PLR0917 - click hands a command one argument an opt
     is (starting the program, opening the models), stands apart.
     """
     start_cpu_s = time.process_time()
-    chosen = engines or tuple(name for name in installed_engines() if name in ("openvino", "cpu"))
     runs = []
-    for engine in chosen:
+    for engine in engines or cpu_engines():
         for precision in precisions_here(engine):
             before_s = time.process_time()
             pose, finder = open_models(

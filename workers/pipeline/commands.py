@@ -150,6 +150,20 @@ def _wrong_options() -> Iterator[None]:
         raise click.UsageError(f"{error} [{error.code}]") from error
 
 
+def cpu_engines() -> list[EngineName]:
+    """The installed engines of the CPU, fastest first; at least one.
+
+    Raises:
+        MissingPackageError: None is installed.
+    """
+    engines: list[EngineName] = [
+        name for name in installed_engines() if name in ("openvino", "cpu")
+    ]
+    if not engines:
+        raise MissingPackageError.of("onnxruntime", "cpu")
+    return engines
+
+
 def open_models(
     model: Path, detector: Path, *, engine: EngineName | None, precision: Precision,
     batch_size: int, threads: int,
@@ -161,15 +175,11 @@ def open_models(
         ConfigurationError: There is no such engine, or it does not run that precision.
         ModelError: A model cannot be opened on it.
     """
-    if engine is None:
-        engines = [name for name in installed_engines() if name in ("openvino", "cpu")]
-        if not engines:
-            raise MissingPackageError.of("onnxruntime", "cpu")
-        engine = engines[0]
     for_pose = EngineOptions(
-        engine=engine, precision=precision, batch_size=batch_size, threads=threads
-    )
-    for_detector = EngineOptions(engine=engine, batch_size=1, threads=threads)
+        engine=engine or cpu_engines()[0],
+        precision=precision, batch_size=batch_size, threads=threads,
+    )  # fmt: skip
+    for_detector = EngineOptions(engine=for_pose.engine, batch_size=1, threads=threads)
     return PoseEstimator.open(model, for_pose), Detector.open(detector, for_detector)
 
 

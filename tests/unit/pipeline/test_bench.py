@@ -11,10 +11,12 @@ from click.testing import CliRunner
 from model.runtime.detector import Detector
 from model.runtime.engines import EngineOptions
 from model.runtime.pose import PoseEstimator
+from model.spec.errors import MissingPackageError
 from tests.hand_made_models import write_detector, write_pose
 from tests.tracks import rows_of
 from tests.unit.pipeline.decoding.coded import encode
 from workers.cli import app
+from workers.pipeline import commands
 from workers.pipeline.bench import Cost, bare_decoding, cost_of, drift_px
 from workers.pipeline.timing import StageTime
 
@@ -122,3 +124,12 @@ def test_the_command_shows_all_of_it_in_one_table(
     assert set(run["once_cpu_s"]) == {"start", "models"}
     assert run["with_once_over_networks_and_bare_decoding"] > run["over_networks_and_bare_decoding"]
     assert run["keypoints_apart_from_first_px"] == {"median": 0.0, "95 %": 0.0}
+
+
+def test_without_an_engine_it_says_which_package_is_missing(
+    models: tuple[Path, Path], film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "installed_engines", list)
+    words = ["bench", film, "--model", models[0], "--detector", models[1]]
+    result = CliRunner().invoke(app, [*map(str, words)])
+    assert isinstance(result.exception, MissingPackageError)
