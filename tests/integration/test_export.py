@@ -47,8 +47,10 @@ def test_parity_of_t(exported: Exported) -> None:
 
 @pytest.mark.parametrize("size", ["aggpose-s", "aggpose-l"])
 def test_parity_of_larger_sizes(size: str, tmp_path: Path) -> None:
+    """On small crops, which cost a quarter: `aggpose model export` compares on the model's own."""
     torch.manual_seed(0)
-    request = PoseExport(build_aggpose(size), load_skeleton("infant21"), size, "0", UNTRAINED)
+    network = build_aggpose(size, input_size_hw=(128, 96))
+    request = PoseExport(network, load_skeleton("infant21"), size, "0", UNTRAINED)
     path = tmp_path / "model.onnx"
     manifest, reports = export_pose_model(request, path, engines=("cpu", "openvino"))
     assert_agrees(reports, share=0.5)
@@ -58,7 +60,7 @@ def test_parity_of_larger_sizes(size: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("num_keypoints", "skeleton", "fusion", "input_hw", "flip_test"),
-    [(17, "coco17", "paper", (256, 192), True), (21, "infant21", "released", (384, 288), False)],
+    [(17, "coco17", "paper", (128, 96), True), (21, "infant21", "released", (192, 160), False)],
 )
 def test_parity_of_other_forms(
     num_keypoints: int,
