@@ -38,6 +38,9 @@ FILMS = (
     ("mpeg2video", "yuv420p", "ts"),
     ("dvvideo", "yuv420p", "avi"),
     ("mjpeg", "yuvj420p", "mov"),
+    ("mpeg2video", "yuv420p", "vob"),
+    ("mpeg1video", "yuv420p", "mpg"),
+    ("dvvideo", "yuv420p", "dv"),
 )
 OPTIONS = {"libx265": {"x265-params": "log-level=none"}, "libvpx-vp9": {"deadline": "realtime"}}
 HEAD_BYTES = 2000

@@ -1,5 +1,6 @@
 """What kind of video an upload is, by its first bytes: names and headers may say anything."""
 
+import re
 from typing import Final
 
 JUDGED_BYTES: Final = 4096
@@ -10,10 +11,16 @@ _EBML: Final = b"\x1a\x45\xdf\xa3"
 _TS_SYNC: Final = 0x47
 _TS_PACKETS: Final = ((188, 0), (192, 4), (204, 0))
 """Length of a packet and the place of its first byte: plain, with time codes, with parity."""
+_BEGINNINGS: Final = (
+    (re.compile(rb"RIFF[\x00-\xff]{4}AVI "), "video/x-msvideo"),
+    (re.compile(rb"\x00\x00\x01\xba[\x20-\x2f\x40-\x7f]"), "video/mpeg"),
+    (re.compile(rb"\x1f\x07\x00[\x3f\xbf]"), "video/dv"),
+)
+"""AVI, the first pack of a program stream (MPEG-1 or MPEG-2), and a frame of DV (NTSC or PAL)."""
 
 
 def media_type(start: bytes) -> str | None:
-    """The media type of the four containers that are read, or None.
+    """The media type of a container that is read, or None.
 
     Only a first sieve, against mistakes: whether the video can be read is the worker's to say.
     """
@@ -24,11 +31,9 @@ def media_type(start: bytes) -> str | None:
         if b"webm" in start[:64]:
             return "video/webm"
         return "video/x-matroska" if b"matroska" in start[:64] else None
-    if start[:4] == b"RIFF" and start[8:12] == b"AVI ":
-        return "video/x-msvideo"
     if any(_in_packets(start, *form) for form in _TS_PACKETS):
         return "video/mp2t"
-    return None
+    return next((kind for pattern, kind in _BEGINNINGS if pattern.match(start)), None)
 
 
 def _in_packets(start: bytes, length: int, first: int) -> bool:

@@ -17,7 +17,7 @@ _SENTENCES: Final = {
     "video.too_large": "The video's file is too large for this service.",
     "video.unsupported_container": (
         "This is not a kind of video file that can be read; please export it as MP4, MOV, MKV, "
-        "WebM, AVI or MPEG-TS."
+        "WebM, AVI, MPEG or DV."
     ),
     "video.no_video_stream": "The file holds no moving picture, only sound or other data.",
     "video.unsupported_codec": (

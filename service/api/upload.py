@@ -126,7 +126,9 @@ class _Video:
     async def _begin(self) -> Receiver:
         kind = media_type(bytes(self._gathered[:JUDGED_BYTES]))
         if kind is None:
-            raise VideoTypeError("expected an MP4, QuickTime, Matroska, WebM, AVI or MPEG-TS file")
+            raise VideoTypeError(
+                "expected an MP4, QuickTime, Matroska, WebM, AVI, MPEG (TS or PS) or DV file"
+            )
         self._kind = kind
         opening = receive(self._intake.store, self._key, max_bytes=self._intake.max_bytes)
         return await self._stack.enter_async_context(opening)

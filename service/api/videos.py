@@ -54,7 +54,9 @@ _FORM: Final[dict[str, Any]] = {
                         FILE: {
                             "type": "string",
                             "format": "binary",
-                            "description": "MP4, QuickTime, Matroska, WebM, AVI or MPEG-TS",
+                            "description": (
+                                "MP4, QuickTime, Matroska, WebM, AVI, MPEG (TS or PS) or DV"
+                            ),
                         },
                         "subject_reference": {
                             "type": "string",

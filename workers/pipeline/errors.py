@@ -40,7 +40,7 @@ class VideoTooLargeError(VideoError):
 
 
 class UnsupportedContainerError(VideoError):
-    """Not one of the containers that are read: mov/mp4, matroska/webm, avi, mpegts."""
+    """Not one of the containers that are read: mov/mp4, matroska/webm, avi, mpegts, mpeg, dv."""
 
     code = "video.unsupported_container"
 

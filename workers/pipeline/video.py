@@ -17,7 +17,7 @@ class VideoFacts:
     """What a video says of itself, before it is decoded; names that end in `_header` are claims.
 
     Attributes:
-        container: The demuxer that was used, e.g. `mov`, `matroska`, `avi`, `mpegts`.
+        container: The demuxer that was used, e.g. `mov`, `matroska`, `mpegts`, `mpeg`.
         codec: e.g. `h264`.
         pixel_format: As coded, e.g. `yuv420p10le`.
         bit_depth: Bits a sample, as coded.

@@ -1,6 +1,7 @@
 """Opening a file: the demuxer is chosen by the first bytes, and no other file is opened."""
 
 import os
+import re
 from collections.abc import Iterator
 from typing import IO, cast
 
@@ -18,10 +19,16 @@ from workers.pipeline.errors import (
     VideoTruncatedError,
 )
 
-CODECS = ("h264", "hevc", "vp9", "av1", "mpeg4", "mpeg2video", "dvvideo", "mjpeg")
+CODECS = (
+    "h264", "hevc", "vp9", "av1", "mpeg4", "mpeg2video", "mpeg1video", "dvvideo", "mjpeg",
+)  # fmt: skip
 _FIRST_BYTES = 1024
 _MOV_ATOMS = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot")
 _TS_SYNC, _TS_PACKETS = 0x47, ((0, 188), (4, 192))
+_MPEG_PACK = re.compile(rb"\x00\x00\x01\xba[\x20-\x2f\x40-\x7f]")
+"""A program stream's first pack, of MPEG-1 or MPEG-2."""
+_DV_FRAME = re.compile(rb"\x1f\x07\x00[\x3f\xbf]")
+"""The header of a frame of DV, NTSC or PAL."""
 _READ_FAULTS = 64
 """Faults on end after which a file is read no further."""
 
@@ -61,7 +68,10 @@ class Recording:
 
 
 def demuxer_of(head: bytes) -> str:
-    """The demuxer for a file that begins like this: `mov`, `matroska`, `avi` or `mpegts`.
+    """The demuxer for a file that begins like this.
+
+    Returns:
+        `mov`, `matroska`, `avi`, `mpegts`, `mpeg` (a program stream) or `dv` (its bare frames).
 
     Raises:
         UnsupportedContainerError: None of them.
@@ -75,7 +85,13 @@ def demuxer_of(head: bytes) -> str:
     for first, step in _TS_PACKETS:
         if list(head[first : first + 3 * step : step]) == [_TS_SYNC] * 3:
             return "mpegts"
-    raise UnsupportedContainerError("expected a video in mov/mp4, matroska/webm, avi or mpegts")
+    if _MPEG_PACK.match(head):
+        return "mpeg"
+    if _DV_FRAME.match(head):
+        return "dv"
+    raise UnsupportedContainerError(
+        "expected a video in mov/mp4, matroska/webm, avi, mpegts, mpeg (program stream) or raw dv"
+    )
 
 
 def open_container(recording: Recording) -> tuple[InputContainer, VideoStream]:
@@ -94,7 +110,11 @@ def open_container(recording: Recording) -> tuple[InputContainer, VideoStream]:
             recording,
             "r",
             format=demuxer,
-            container_options={"codec_whitelist": ",".join((*CODECS, "libdav1d"))},
+            container_options={
+                "codec_whitelist": ",".join((*CODECS, "libdav1d")),
+                # Where program streams are joined, the clock is set back; that is no overflow.
+                "correct_ts_overflow": str(int(demuxer != "mpeg")),
+            },
             metadata_errors="replace",
             io_open=_open_nothing,
         )
@@ -119,6 +139,8 @@ def packets(
             for packet in container.demux(stream):
                 if packet.size:  # an empty one would tell the decoder that the film ends
                     faults = 0
+                    if container.format.name == "dv" and not _is_whole(recording, packet):
+                        packet.is_corrupt = True
                     packet.opaque = number
                     number += 1
                     yield packet
@@ -127,6 +149,15 @@ def packets(
         else:
             break
     recording.ended_in_faults = faults > 0
+
+
+def _is_whole(recording: Recording, packet: "av.Packet[VideoStream]") -> bool:
+    """Whether a packet is a frame of bare DV: its demuxer counts bytes, whatever they are.
+
+    It fills up the last frame of a file that is cut off with the one before.
+    """
+    end = (packet.pos or 0) + packet.size
+    return end <= recording.size_bytes and _DV_FRAME.match(bytes(packet)) is not None
 
 
 def _video_of(recording: Recording, container: InputContainer) -> VideoStream:

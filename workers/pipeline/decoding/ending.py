@@ -12,6 +12,8 @@ _MOST_ATOMS = 1_000_000
 _CONTENT_ATOMS = (b"mdat", b"moof", b"moov")
 """What else lies behind the last one may be anything."""
 _SEGMENT = b"\x18\x53\x80\x67"
+_DV_PAL, _DV_PAL_BYTES, _DV_NTSC_BYTES = 0x80, 144_000, 120_000
+"""A bit of a frame's fourth byte, and lengths of frames; DV of 50 and 100 Mbit/s has multiples."""
 
 
 def ends_early(recording: Recording, demuxer: str) -> bool:
@@ -19,13 +21,16 @@ def ends_early(recording: Recording, demuxer: str) -> bool:
 
     Args:
         recording: The open file; where it stands does not matter, and changes.
-        demuxer: As `demuxer_of` names it. An mpegts has no length of its own.
+        demuxer: As `demuxer_of` names it. Streams of MPEG have no length of their own.
     """
     if demuxer == "mov":
         return _atom_overruns(recording)
     if demuxer == "avi":
         kind, length = struct.unpack("<4sI", _bytes_at(recording, 0, 8))
         return bool(kind == b"RIFF" and 8 + length > recording.size_bytes)
+    if demuxer == "dv":
+        pal = _bytes_at(recording, 3, 1)[0] & _DV_PAL
+        return recording.size_bytes % (_DV_PAL_BYTES if pal else _DV_NTSC_BYTES) > 0
     return demuxer == "matroska" and _segment_overruns(recording)
 
 

@@ -26,6 +26,8 @@ BEGINNINGS = {
     "avi": (b"RIFF",),
     "matroska": (b"\x1aE\xdf\xa3", b"\x1aE\xdf\xa3\x80\x18\x53\x80\x67"),
     "mpegts": (b"G",),
+    "mpeg": (b"\0\0\1\xba\x44",),
+    "dv": (b"\x1f\x07\0\xbf", b"\x1f\x07\0\x3f"),
 }
 
 
@@ -103,6 +105,8 @@ class _Faulty:
 
     In the end, or where a turn is negative (its packets, without the sign), it ends well.
     """
+
+    format = av.ContainerFormat("mov", "r")
 
     def __init__(self, *turns: int) -> None:
         self.turns = list(turns)

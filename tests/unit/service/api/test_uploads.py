@@ -5,11 +5,14 @@ import hashlib
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
+import av
 import pytest
+from av.video.stream import VideoStream
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
@@ -57,6 +60,30 @@ def test_a_video_is_stored_with_its_hash_and_description(api: Api) -> None:
     assert blobs(api) == [key]
     assert b"".join(api.service.store.open(key)) == MP4
     assert api.get(answer.headers["location"]).json() == video | {"stored": True}
+
+
+@pytest.mark.parametrize(
+    ("muxer", "codec", "size_wh", "kind"),
+    [
+        ("vob", "mpeg2video", (96, 64), "video/mpeg"),
+        ("mpeg", "mpeg1video", (96, 64), "video/mpeg"),
+        ("dv", "dvvideo", (720, 576), "video/dv"),
+    ],
+)
+def test_program_streams_and_dv_are_accepted(
+    api: Api, muxer: str, codec: str, size_wh: tuple[int, int], kind: str
+) -> None:
+    film = BytesIO()
+    with av.open(film, "w", format=muxer) as container:
+        stream = container.add_stream(codec, 25)
+        assert isinstance(stream, VideoStream)
+        (stream.width, stream.height), stream.pix_fmt = size_wh, "yuv420p"
+        for _ in range(2):
+            container.mux(stream.encode(av.VideoFrame(*size_wh, "yuv420p")))
+        container.mux(stream.encode(None))
+    answer = api.upload(film.getvalue())
+    assert answer.status_code == 201
+    assert answer.json()["video"]["media_type"] == kind
 
 
 def test_the_same_bytes_are_one_video_of_a_tenant(api: Api) -> None:
@@ -154,6 +181,7 @@ def test_any_chunks_give_the_same_file(api: Api, cuts: list[int], content: bytes
         (form(('name="file"', MP4), ('name="subject_reference"', b"\xff")), 400,
          "upload.malformed"),
         (form(('name="file"', b"")), 415, "video.unsupported_container"),
+        (form(('name="file"', b"\0\0\1\xba\rDear doctor,")), 415, "video.unsupported_container"),
         (form(('name="file"; filename="a.mp4"', b"GIF89a" + bytes(6000))), 415,
          "video.unsupported_container"),
         (form(('name="file"', MP4), ('name="patient"', b"x")), 422, "request.invalid"),
