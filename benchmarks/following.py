@@ -148,8 +148,12 @@ class Beside:
 
 
 def _side_by_side(one: NDArray[np.uint8], two: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    height = min(len(one), len(two))
-    return np.ascontiguousarray(np.hstack([one[:height], two[:height]]))
+    """Two pictures in one, grey below the lower one."""
+    height = max(len(one), len(two))
+    grey = [np.full((height, part.shape[1], 3), 90, np.uint8) for part in (one, two)]
+    for whole, part in zip(grey, (one, two), strict=True):
+        whole[: len(part)] = part
+    return np.ascontiguousarray(np.hstack(grey))
 
 
 def _middle_x(rows: Rows) -> NDArray[np.float32]:
