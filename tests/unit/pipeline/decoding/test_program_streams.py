@@ -141,7 +141,7 @@ def test_a_stream_that_is_cut_off_or_begins_in_the_middle(tmp_path: Path, muxer:
     path.write_bytes(b"".join(parts[len(parts) // 4 :]))
     code, frames = outcome(path)
     assert (code, damaged(frames)) == ("ok", [])
-    assert 12 < len(frames) < 60
+    assert 12 <= len(frames) < 60  # at least the last group of pictures
     assert [frame.pts for frame in frames] == decoded(path) == stamps[-len(frames) :]
 
 
