@@ -2,9 +2,8 @@
 
 import resource
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from io import StringIO
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,13 +15,14 @@ import numpy as np
 from model.runtime.detector import Detector
 from model.runtime.engines import EngineOptions
 from model.runtime.pose import PoseEstimator
+from model.spec.progress import Progress
 from model.spec.sequence import Rows, Series
 from model.spec.sequence_csv import read_csv
 from workers.pipeline.decoding.limits import Limits
 from workers.pipeline.extraction_settings import ExtractionSettings
 from workers.pipeline.smoothing.series import SmoothingSettings
 from workers.pipeline.timing import StageClock, StageTime
-from workers.pipeline.video_folder import Request, Steps, VideoFolder
+from workers.pipeline.video_folder import Request, VideoFolder
 
 NETWORKS: Final = ("detect", "pose")
 """The stages in which the networks run."""
@@ -104,7 +104,8 @@ def cost_of(
     )  # fmt: skip
     work = VideoFolder(
         pose, detector, request, program="bench",
-        progress=lambda *_: _uncounted(), warn=lambda _: None,
+        progress=lambda unit, total, _: Progress(total, unit, stream=StringIO()),  # unseen
+        warn=lambda _: None,
     )  # fmt: skip
     with TemporaryDirectory(prefix="aggpose-bench-") as folder:
         clock = StageClock()
@@ -115,18 +116,6 @@ def cost_of(
         _, rows = read_csv(Path(folder) / "keypoints.csv")
     assert isinstance(rows, Rows)  # noqa: S101 - as a raw series is read
     return Cost(pose.options, rows, wall_s, own_s, decoder_s, clock.stages)
-
-
-class _Uncounted:
-    """Progress that nobody sees."""
-
-    def step(self, count: int = 1) -> None:
-        """Nothing."""
-
-
-@contextmanager
-def _uncounted() -> Iterator[Steps]:
-    yield _Uncounted()
 
 
 def _children_cpu_s() -> float:

@@ -61,24 +61,35 @@ def find_pictures(folder: Path) -> list[Path]:
     return found
 
 
-def unlabelled_picture(number: int, path: Path) -> Picture:
-    """A picture that no labels speak of, of the size that it has.
+def read_unlabelled(number: int, path: Path) -> tuple[Picture, NDArray[np.uint8]]:
+    """A picture that no labels speak of, of the size that it has; its pixels as by `read_rgb`.
 
     Raises:
-        DatasetError: It cannot be decoded.
+        DatasetError: It cannot be read, is cut short, or would be turned by its EXIF orientation.
     """
-    stored = _decode(read_bytes(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    if stored is None:
-        raise DatasetError(f"{path.name}: expected a picture, got a file that cannot be decoded")
-    return Picture(number, path, (stored.shape[1], stored.shape[0]))
+    stored = _decode_upright(read_bytes(path), path.name, cv2.IMREAD_COLOR)
+    picture = Picture(number, path, (stored.shape[1], stored.shape[0]))
+    return picture, np.ascontiguousarray(stored[..., ::-1])
 
 
 def decode_picture(data: bytes, picture: Picture, *, halved: bool = False) -> NDArray[np.uint8]:
     """As `read_picture`, from the file's bytes."""
     name = picture.path.name
+    stored = _decode_upright(data, name, cv2.IMREAD_REDUCED_COLOR_2 if halved else cv2.IMREAD_COLOR)
+    height, width = stored.shape[:2]
+    expected = tuple(-(-side // 2) for side in picture.size_wh) if halved else picture.size_wh
+    if (width, height) != expected:
+        raise DatasetError(
+            f"{name}: expected {expected[0]}x{expected[1]} as the labels say"
+            f"{' (halved)' if halved else ''}, got {width}x{height}"
+        )
+    return stored
+
+
+def _decode_upright(data: bytes, name: str, colour: int) -> NDArray[np.uint8]:
+    """A whole picture as OpenCV has it, which no mark would turn."""
     if _cut_short(data):
         raise DatasetError(f"{name}: expected a whole picture, got one that is cut short")
-    colour = cv2.IMREAD_REDUCED_COLOR_2 if halved else cv2.IMREAD_COLOR
     stored = _decode(data, colour | cv2.IMREAD_IGNORE_ORIENTATION)
     if stored is None:
         raise DatasetError(f"{name}: expected a picture, got a file that cannot be decoded")
@@ -89,13 +100,6 @@ def decode_picture(data: bytes, picture: Picture, *, halved: bool = False) -> ND
                 f"{name}: expected a picture stored upright, got one that its EXIF orientation "
                 f"turns: labels may mean either; turn the pixels and drop the mark"
             )
-    height, width = stored.shape[:2]
-    expected = tuple(-(-side // 2) for side in picture.size_wh) if halved else picture.size_wh
-    if (width, height) != expected:
-        raise DatasetError(
-            f"{name}: expected {expected[0]}x{expected[1]} as the labels say"
-            f"{' (halved)' if halved else ''}, got {width}x{height}"
-        )
     return stored
 
 

@@ -2,8 +2,9 @@
 
 import contextlib
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from pycocotools.cocoeval import COCOeval
 from model.runtime.detector import CLASSES, Detections, Detector
 from model.spec.arrays import Boxes
 from model.training.data.folder import LabelledFolder, Picture
-from model.training.data.pictures import read_rgb, unlabelled_picture
+from model.training.data.pictures import read_rgb, read_unlabelled
 
 MATCH_IOU = 0.5
 """A label counts as found where a detection overlaps it by at least this much."""
@@ -97,7 +98,10 @@ def judge(detector: Detector, data: LabelledFolder) -> Iterator[Judged]:
     Raises:
         DatasetError: A picture cannot be read, or is not of the size that its labels say.
     """
-    return _judge(detector, data.pictures, labels_of(data))
+    labels = labels_of(data)
+    shown = ((picture, read_rgb(picture)) for picture in data.pictures)
+    for picture, detections in _detected(detector, shown):
+        yield Judged(picture, labels[picture.id], detections)
 
 
 def judge_empty(detector: Detector, paths: Sequence[Path]) -> Iterator[Judged]:
@@ -106,21 +110,17 @@ def judge_empty(detector: Detector, paths: Sequence[Path]) -> Iterator[Judged]:
     Raises:
         DatasetError: A picture cannot be read.
     """
-    pictures = [unlabelled_picture(number, path) for number, path in enumerate(paths)]
-    none = Boxes(np.zeros((0, 4), np.float32))
-    nobody = dict.fromkeys(CLASSES, none)
-    return _judge(detector, pictures, {picture.id: nobody for picture in pictures})
+    nobody = dict.fromkeys(CLASSES, Boxes(np.zeros((0, 4), np.float32)))
+    for picture, detections in _detected(detector, map(read_unlabelled, count(), paths)):
+        yield Judged(picture, nobody, detections)
 
 
-def _judge(
-    detector: Detector, pictures: Sequence[Picture], labels: Mapping[int, dict[str, Boxes]]
-) -> Iterator[Judged]:
-    step = detector.options.batch_size
-    for start in range(0, len(pictures), step):
-        batch = pictures[start : start + step]
-        found = detector.detect([read_rgb(picture) for picture in batch])
-        for picture, detections in zip(batch, found, strict=True):
-            yield Judged(picture, labels[picture.id], detections)
+def _detected(
+    detector: Detector, shown: Iterator[tuple[Picture, NDArray[np.uint8]]]
+) -> Iterator[tuple[Picture, Detections]]:
+    while batch := list(islice(shown, detector.options.batch_size)):
+        found = detector.detect([rgb for _, rgb in batch])
+        yield from zip((picture for picture, _ in batch), found, strict=True)
 
 
 def labels_of(data: LabelledFolder) -> dict[int, dict[str, Boxes]]:

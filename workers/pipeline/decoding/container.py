@@ -157,7 +157,7 @@ def _is_whole(recording: Recording, packet: "av.Packet[VideoStream]") -> bool:
     It fills up the last frame of a file that is cut off with the one before.
     """
     end = (packet.pos or 0) + packet.size
-    return end <= recording.size_bytes and _DV_FRAME.match(bytes(packet)) is not None
+    return end <= recording.size_bytes and _DV_FRAME.match(memoryview(packet)) is not None
 
 
 def _video_of(recording: Recording, container: InputContainer) -> VideoStream:

@@ -5,7 +5,7 @@ import random
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import av
@@ -43,6 +43,18 @@ def outcome(path: Path, limits: Limits | None = None) -> tuple[str, list[VideoFr
 
 def damaged(frames: list[VideoFrame]) -> list[int]:
     return [frame.index for frame in frames if frame.picture is None]
+
+
+def check_damage(path: Path, stamps: Sequence[int | None]) -> None:
+    """All frames are rows, one to three of them damaged, and the same ones every time."""
+    rows = []
+    for _ in range(2):
+        code, frames = outcome(path)
+        assert code == "ok"
+        assert [frame.pts for frame in frames] == [*stamps]
+        assert 1 <= len(damaged(frames)) <= 3
+        rows.append(damaged(frames))
+    assert rows[0] == rows[1]
 
 
 @pytest.fixture(scope="module")

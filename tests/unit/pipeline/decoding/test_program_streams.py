@@ -13,7 +13,7 @@ from av.container import OutputContainer
 from av.video.stream import VideoStream
 
 from tests.unit.pipeline.decoding.coded import drawing
-from tests.unit.pipeline.decoding.test_hostile import damaged, outcome
+from tests.unit.pipeline.decoding.test_hostile import check_damage, damaged, outcome
 from workers.pipeline.decoding.limits import Limits
 from workers.pipeline.decoding.source import open_video, probe
 
@@ -44,7 +44,9 @@ def film(
 ) -> Path:
     """A film of 25 frames/s, its first frame being number `begin`, with silence beside it."""
     width, height = (720, 576) if codec == "dvvideo" else (192, 144)
-    options = {} if codec == "dvvideo" else {"bf": "2", "g": "12", "qmin": "1", "qmax": "2"}
+    options = {"threads": "1"}  # with more the coder cuts pictures up, and other bytes come of it
+    if codec != "dvvideo":
+        options |= {"bf": "2", "g": "12", "qmin": "1", "qmax": "2"}
     with av.open(path, "w", format=muxer) as container:
         stream = container.add_stream(codec, 25, options)
         assert isinstance(stream, VideoStream)
@@ -141,7 +143,7 @@ def test_a_stream_that_is_cut_off_or_begins_in_the_middle(tmp_path: Path, muxer:
     path.write_bytes(b"".join(parts[len(parts) // 4 :]))
     code, frames = outcome(path)
     assert (code, damaged(frames)) == ("ok", [])
-    assert 12 <= len(frames) < 60  # at least the last group of pictures
+    assert 12 < len(frames) < 60
     assert [frame.pts for frame in frames] == decoded(path) == stamps[-len(frames) :]
 
 
@@ -151,14 +153,7 @@ def test_a_damaged_packet_is_a_row_and_the_same_every_time(tmp_path: Path) -> No
     at = content.index(PICTURES, len(content) // 2)
     content[at + 400 : at + 1000] = bytes(600)
     path.write_bytes(content)
-    rows = []
-    for _ in range(2):
-        code, frames = outcome(path)
-        assert code == "ok"
-        assert [frame.pts for frame in frames] == stamps
-        assert 1 <= len(damaged(frames)) <= 3
-        rows.append(damaged(frames))
-    assert rows[0] == rows[1]
+    check_damage(path, stamps)
 
 
 def test_a_pack_that_is_lost_leaves_the_others_as_they_are(tmp_path: Path) -> None:

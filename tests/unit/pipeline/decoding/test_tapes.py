@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from model.spec.geometry import Size
 from tests.unit.pipeline.decoding.coded import SIZE, drawing, encode, truth
-from tests.unit.pipeline.decoding.test_hostile import damaged, outcome
+from tests.unit.pipeline.decoding.test_hostile import check_damage, damaged, outcome
 from workers.pipeline.decoding.source import open_video, probe
 
 PAL = Fraction(25)
@@ -108,14 +108,7 @@ def test_drop_outs_of_hdv_are_rows_in_their_places(tmp_path: Path) -> None:
         i for i in range(len(packets) // 2, len(packets)) if not any(begins[i - 3 : i + 3])
     )
     path.write_bytes(b"".join(packets[:inside] + packets[inside + 1 :]))
-    rows = []
-    for _ in range(2):
-        code, frames = outcome(path)
-        assert code == "ok"
-        assert [frame.pts for frame in frames] == stamps
-        assert 1 <= len(damaged(frames)) <= 3
-        rows.append([(frame.pts, frame.picture is None) for frame in frames])
-    assert rows[0] == rows[1]
+    check_damage(path, stamps)
 
 
 def test_a_tape_that_was_captured_from_the_middle_on(tmp_path: Path) -> None:
