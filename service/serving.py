@@ -59,7 +59,7 @@ def address_of(listening: socket.socket) -> str:
 def serve(settings: Settings, listening: socket.socket) -> None:
     """Answer requests in this process until SIGTERM or Ctrl-C."""
     app = create_app(settings)
-    gc.freeze()  # what stands by now stays: looking through it again would stop all for 50 ms
+    gc.freeze()  # what stands by now stays: looking through it again would stop all requests
     config = uvicorn.Config(
         app,
         root_path=settings.root_path,
