@@ -17,6 +17,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from anyio import CapacityLimiter
+
 from service.blobs.local import LocalStore
 from service.blobs.receiving import receive
 
@@ -81,7 +83,7 @@ def _copy(source: Path, target: Path) -> str:
 
 async def _receive(source: Path, store: LocalStore, size: int) -> None:
     """The way of an upload."""
-    async with receive(store, "b/source", max_bytes=size) as receiver:
+    async with receive(store, "b/source", max_bytes=size, threads=CapacityLimiter(1)) as receiver:
         for chunk in _chunks(source):
             await receiver.write(chunk)
         await receiver.commit()

@@ -10,6 +10,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from anyio import CapacityLimiter
 
 from service.blobs import BlobStore
 from service.blobs.receiving import receive
@@ -224,7 +225,9 @@ class BlobStoreTests:
         content = some_bytes(512 * 1024 + 12_345)
 
         async def upload() -> str:
-            async with receive(store, "a", max_bytes=len(content)) as receiver:
+            async with receive(
+                store, "a", max_bytes=len(content), threads=CapacityLimiter(1)
+            ) as receiver:
                 for begin in range(0, len(content), 65_536):
                     await receiver.write(content[begin : begin + 65_536])
                 return (await receiver.commit()).sha256
@@ -234,7 +237,7 @@ class BlobStoreTests:
 
     def test_an_upload_that_is_broken_off_leaves_nothing(self, store: BlobStore) -> None:
         async def upload(writing: asyncio.Event) -> None:
-            async with receive(store, "a", max_bytes=LARGE) as receiver:
+            async with receive(store, "a", max_bytes=LARGE, threads=CapacityLimiter(1)) as receiver:
                 while True:
                     await receiver.write(some_bytes(9 << 20))
                     writing.set()
@@ -248,7 +251,9 @@ class BlobStoreTests:
                 await task
 
         async def too_much() -> None:
-            async with receive(store, "a", max_bytes=2 << 20) as receiver:
+            async with receive(
+                store, "a", max_bytes=2 << 20, threads=CapacityLimiter(1)
+            ) as receiver:
                 for _ in range(3):
                     await receiver.write(bytes(1 << 20))
 

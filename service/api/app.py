@@ -74,7 +74,7 @@ def create_app(
     store = store or open_store(settings.blob_url, s3=settings.s3_access())
     service = Service(
         settings=settings,
-        intake=Intake(store, settings.max_upload_bytes, asyncio.Semaphore(_turns(settings))),
+        intake=Intake(store, settings.max_upload_bytes, CapacityLimiter(_writers(settings))),
         database=database,
         store=store,
         queue=queue or JobQueue(settings),
@@ -84,6 +84,7 @@ def create_app(
         registry=CollectorRegistry(),
         turns=asyncio.Semaphore(2),
         looks=CapacityLimiter(4),
+        doors=CapacityLimiter(8),
     )
 
     @asynccontextmanager
@@ -112,7 +113,7 @@ def create_app(
     return app
 
 
-def _turns(settings: Settings) -> int:
+def _writers(settings: Settings) -> int:
     """How many uploads write at a time: as many as there are processors, more where they wait."""
     processors = os.cpu_count() or 1
     return max(2, processors) if settings.blob_url.startswith("file:") else 16 * processors

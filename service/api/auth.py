@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
+from anyio.to_thread import run_sync
 from fastapi import Depends, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.orm import Session
@@ -64,8 +65,12 @@ def _note_use(service: Service, key: ApiKey) -> None:
             tenants.touch_key(session, key.id, now=current_time(session))
 
 
-def _caller(service: Parts, token: Token) -> Caller:
+async def _caller(service: Parts, token: Token) -> Caller:
     """The caller, with any scope."""
+    return await run_sync(_recognised, service, token, limiter=service.doors)
+
+
+def _recognised(service: Service, token: str) -> Caller:
     with reading_as(service, token) as (_, caller):
         return caller
 

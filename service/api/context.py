@@ -35,6 +35,8 @@ class Service:
         turns: So many downloads are made anew at a time, a piece each: they take the processor,
             and short requests are to get their share of it, and threads.
         looks: Threads that look how far jobs are, and do not wait for those that write.
+        doors: Threads that look who asks. Few: of many requests at once, each thread would wait for
+            the interpreter, and so would those that look how far jobs are.
     """
 
     settings: Settings
@@ -48,6 +50,7 @@ class Service:
     registry: CollectorRegistry
     turns: Semaphore
     looks: CapacityLimiter
+    doors: CapacityLimiter
 
 
 async def _service(request: Request) -> Service:

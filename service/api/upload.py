@@ -4,13 +4,13 @@ The form has one file, `file`, and fields of text beside it, in any order. File 
 types are not read at all.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
+from anyio import CapacityLimiter
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
@@ -51,13 +51,13 @@ class Intake:
     Attributes:
         store: The blob store.
         max_bytes: The largest video.
-        turns: So many uploads hash and write at a time: more would gain nothing, and keep all
-            other requests from the processor and the threads.
+        threads: They hash and write, for all uploads: more of them would gain nothing, and keep all
+            other requests from the interpreter.
     """
 
     store: BlobStore
     max_bytes: int
-    turns: asyncio.Semaphore
+    threads: CapacityLimiter
 
 
 async def read_form(request: Request, intake: Intake, video_id: UUID) -> Form:
@@ -113,13 +113,13 @@ class _Video:
             self._receiver = await self._begin()
         if self._receiver is not None and len(self._gathered) >= GATHER_BYTES:
             gathered, self._gathered = self._gathered, bytearray()
-            async with self._errors(), self._intake.turns:
+            async with self._errors():
                 await self._receiver.write(gathered)
 
     async def commit(self) -> tuple[StoredBlob, str]:
         """Give the blob its place."""
         receiver = self._receiver or await self._begin()
-        async with self._errors(), self._intake.turns:
+        async with self._errors():
             await receiver.write(self._gathered)
             return await receiver.commit(), self._kind
 
@@ -130,7 +130,10 @@ class _Video:
                 "expected an MP4, QuickTime, Matroska, WebM, AVI, MPEG (TS or PS) or DV file"
             )
         self._kind = kind
-        opening = receive(self._intake.store, self._key, max_bytes=self._intake.max_bytes)
+        opening = receive(
+            self._intake.store, self._key, max_bytes=self._intake.max_bytes,
+            threads=self._intake.threads,
+        )  # fmt: skip
         return await self._stack.enter_async_context(opening)
 
     @asynccontextmanager

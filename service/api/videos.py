@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
@@ -106,7 +107,7 @@ async def upload_video(  # noqa: PLR0913 - each is a parameter of the request
     service.limits.uploads.take(caller.key_id)
     order = None
     if extract:
-        chosen = await run_in_threadpool(service.models.pose_model, model)
+        chosen = await run_sync(service.models.pose_model, model, limiter=service.intake.threads)
         order = _Order(model, chosen.manifest.name, idempotency_key)
     form = await read_form(request, service.intake, new_id())
     video, new, job = await run_in_threadpool(_register, service, caller, form, order)
