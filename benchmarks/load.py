@@ -178,15 +178,15 @@ class Clients:
         """
         over, found = _SPAWN.Event(), _SPAWN.SimpleQueue()
         words = (self._port, self._key, f"/v1/jobs/{ready}", over, found)
-        others = _SPAWN.Process(target=_poll, args=words)
+        others = _SPAWN.Process(target=_poll, args=words, daemon=True)
         others.start()
         found.get()  # they have begun
         try:
             yield
         finally:
             over.set()
-        seconds, errors = found.get()
-        others.join()
+            seconds, errors = found.get()
+            others.join()
         status_s += seconds
         self._found.errors += errors
 
@@ -234,7 +234,10 @@ def _poll(
     """The process of those that poll: says that it begins, and at the end what it found."""
     found = Found()
     answer.put(([], []))
-    Clients(port, key, POLLERS, b"", found).poll(path, over)
+    try:
+        Clients(port, key, POLLERS, b"", found).poll(path, over)
+    except (OSError, http.client.HTTPException) as error:
+        found.errors.append(f"{path}: {error!r}")
     answer.put((found.status_s, found.errors))
 
 

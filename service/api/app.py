@@ -114,9 +114,10 @@ def create_app(
 
 
 def _writers(settings: Settings) -> int:
-    """How many uploads write at a time: as many as there are processors, more where they wait."""
-    processors = os.cpu_count() or 1
-    return max(2, processors) if settings.blob_url.startswith("file:") else 16 * processors
+    """How many threads write uploads: few, for they take the interpreter; more where they wait."""
+    processors = len(os.sched_getaffinity(0))
+    most = min(processors, 4) if settings.blob_url.startswith("file:") else 32
+    return max(2, most)
 
 
 def _document_problems(app: FastAPI) -> None:

@@ -51,8 +51,8 @@ class Intake:
     Attributes:
         store: The blob store.
         max_bytes: The largest video.
-        threads: They hash and write, for all uploads: more of them would gain nothing, and keep all
-            other requests from the interpreter.
+        threads: They open, hash, write and commit, for all uploads: more of them would gain
+            nothing, and keep all other requests from the interpreter.
     """
 
     store: BlobStore

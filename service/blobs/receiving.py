@@ -64,4 +64,4 @@ async def receive(
     finally:
         # A request that is cancelled clears up all the same.
         with anyio.CancelScope(shield=True):
-            await run_sync(writer.close, limiter=threads)
+            await run_sync(writer.close)

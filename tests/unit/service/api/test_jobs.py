@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID, uuid4
 
 import pytest
@@ -43,6 +44,31 @@ def test_a_job_is_accepted_and_its_message_sent(api: Api) -> None:
     seen = api.get(answer.headers["location"])
     assert seen.json() == job | {"quality": None}
     assert seen.headers["etag"] == '"0"'
+
+
+@pytest.mark.parametrize("busy", ["doors", "writers"])
+def test_a_status_does_not_wait_for_those_who_come_in_or_write(api: Api, busy: str) -> None:
+    """And those do wait: a crowd would keep each other, and everybody, from the interpreter."""
+    job_id = api.job()
+    threads = api.service.doors if busy == "doors" else api.service.intake.threads
+    others = [object() for _ in range(int(threads.total_tokens))]
+
+    async def all_take() -> None:
+        for other in others:
+            threads.acquire_on_behalf_of_nowait(other)
+
+    async def all_give() -> None:
+        for other in others:
+            threads.release_on_behalf_of(other)
+
+    api.portal.call(all_take)
+    with ThreadPoolExecutor(1) as pool:
+        late = pool.submit(api.get, "/v1/videos") if busy == "doors" else pool.submit(api.upload)
+        assert api.get(f"/v1/jobs/{job_id}").status_code == 200
+        time.sleep(0.3)
+        assert not late.done()
+        api.portal.call(all_give)
+        assert late.result(20).is_success
 
 
 def test_the_same_key_and_request_make_one_job(api: Api) -> None:
