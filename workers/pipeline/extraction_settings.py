@@ -15,8 +15,9 @@ class ExtractionSettings:
         detect_every: Frames from one look of the detector to the next; divides the window.
         extra_looks: How many more looks a window may take where the infant is lost or found.
         sighting_score: Detections from this score on are reported as seen.
-        keep_score: A detection from this score on goes on with the infant that is followed.
-        start_score: A detection from this score on can be taken up when none is followed.
+        keep_score: A detection so sure goes on with the infant that is followed.
+        start_score: A detection so sure can be taken up when none is followed. A head in its box
+            makes it surer than its score (`Look.sureness`).
         min_overlap: IoU with the followed box from which on a detection can be the same infant.
         hold_frames: So long the last box is looked into when the detector has lost the infant; it
             counts as found there only where the pose model finds it.

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.runtime.detector import CLASSES, Detections, Detector
 from model.runtime.letterbox import Letterbox
@@ -11,6 +13,9 @@ from model.spec.sequence import Sightings
 from workers.pipeline.errors import PipelineError
 from workers.pipeline.timing import StageClock
 from workers.pipeline.video import VideoFrame
+
+_INSIDE = 0.7
+"""A head is in a box that holds so much of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +33,22 @@ class Look:
     time_s: float
     infants: Detections
     heads: Detections
+
+    @cached_property
+    def sureness(self) -> NDArray[np.float64]:
+        """How sure each infant is, float64 (M,), 0..1: its score, or with a head in its box more.
+
+        The geometric mean of both scores, since the two are seen by themselves: detectors are often
+        unsure of a body under cloths, and sure of its face.
+        """
+        infants, heads = (part.boxes.xyxy.astype(np.float64) for part in (self.infants, self.heads))
+        least = np.maximum(infants[:, None, :2], heads[None, :, :2])
+        most = np.minimum(infants[:, None, 2:], heads[None, :, 2:])
+        common = np.prod((most - least + 1).clip(min=0), axis=-1)
+        areas = np.prod(heads[:, 2:] - heads[:, :2] + 1, axis=-1)
+        scores = self.infants.scores.astype(np.float64)
+        inside = np.where(common >= _INSIDE * areas, self.heads.scores, 0.0)
+        return np.asarray(np.maximum(scores, np.sqrt(scores * inside.max(axis=1, initial=0.0))))
 
 
 def look_at(frame: VideoFrame, detector: Detector, *, min_score: float, clock: StageClock) -> Look:

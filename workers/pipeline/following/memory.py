@@ -1,5 +1,7 @@
 """Following one infant from look to look: which of the boxes is the one that was followed.
 
+`keep_score` and `start_score` below are those of `Look.sureness`, to which a head adds.
+
 The rules, in order:
 
 1. The first window's looks choose it together: the detection with the best score for its size.
@@ -75,7 +77,7 @@ class Memory:
         chosen = self._chosen(look, settings)
         left = np.arange(len(found)) != chosen
         followed = self.followed if chosen is None else _sight(look, chosen)
-        others, free = [], left & (found.scores >= settings.keep_score)
+        others, free = [], left & (look.sureness >= settings.keep_score)
         for other in self.others:
             overlap = np.where(free, iou([other], found)[0], 0.0)
             best = int(overlap.argmax()) if len(overlap) else 0
@@ -84,7 +86,7 @@ class Memory:
             free[overlap >= settings.min_overlap] = False
         if chosen is not None and followed is not None:  # else one of these could be the followed
             near = iou([followed], found)[0] >= settings.min_overlap
-            new = free & ~near & (found.scores >= settings.start_score)
+            new = free & ~near & (look.sureness >= settings.start_score)
             others += [_sight(look, int(i)) for i in np.flatnonzero(new)]
         others.sort(key=lambda sight: sight.frame_index)
         return Memory(look.frame_index, followed, tuple(others[-_MOST_OTHERS:]))
@@ -100,7 +102,7 @@ class Memory:
         best, most = None, 0.0
         for look in looks:
             found = look.infants
-            i = _best_for_its_size(found, found.scores >= settings.start_score)
+            i = _best_for_its_size(found, look.sureness >= settings.start_score)
             if i is not None and _worth(found)[i] > most:
                 best, most = _sight(look, i), float(_worth(found)[i])
         if best is None:
@@ -115,14 +117,14 @@ class Memory:
             return None
         least = settings.start_score if self.in_sight is None else settings.keep_score
         overlap = iou([self.followed], found)[0]
-        same = (overlap >= settings.min_overlap) & (overlap > others) & (found.scores >= least)
+        same = (overlap >= settings.min_overlap) & (overlap > others) & (look.sureness >= least)
         if same.any():
             nearest = _sight(look, int(np.where(same, overlap, -1.0).argmax()))
             same &= shared_of_smaller([nearest], found)[0] >= _ONE_INFANT
             return int(np.where(same, found.scores, -1.0).argmax())
         if self.in_sight is not None or not _long_gone(self.followed, look, settings):
             return None
-        strange = (found.scores >= settings.start_score) & (others < settings.min_overlap)
+        strange = (look.sureness >= settings.start_score) & (others < settings.min_overlap)
         return _best_for_its_size(found, strange)
 
 

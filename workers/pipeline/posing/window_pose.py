@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from model.spec.arrays import Keypoints
 from model.spec.sequence import STATUSES, Rows
+from model.spec.turning import turned_frame
 from workers.pipeline.extraction_settings import ExtractionSettings
 from workers.pipeline.following.watching import FollowedBoxes
 from workers.pipeline.posing.poser import Poser, trusted_scores
@@ -52,6 +53,8 @@ class WindowPose:
             self._posture = posture or self._first_posture(np.unique(known[[0, -1]]))
             found = self._found(known, self._posture)
             self._keypoints_xy[known], self._scores[known] = found.keypoints_xy, found.scores
+            if posture is None:
+                self._look_closer(known)
 
     def middle_of_collapse(self) -> int | None:
         """The middle of the longest run of frames whose scores are far below the usual.
@@ -83,13 +86,37 @@ class WindowPose:
             return
         posture = self._first_posture(np.array([at]))
         known = np.flatnonzero(boxes.known)
-        found = self._found(known, posture)
-        before = self._sure[known]
-        better = ~(trusted_scores(found, boxes.xyxy[known]) <= before)  # NaN is worse
+        if self._keep_better(known, posture, self._found(known, posture)):
+            self._look_closer(known)
+
+    def _look_closer(self, which: NDArray[np.intp]) -> None:
+        """Once more in crops around what each frame has shown; the better is kept.
+
+        A posture that was just found out is that of a frame or two, and says where the infant lies
+        in their boxes: of other frames, whose boxes may be much larger, it cuts far too much.
+        """
+        sure = which[self._sure[which] >= self._settings.min_pose_score]
+        if self._posture is None or not len(sure):
+            return
+        posture = self._posture_in(sure, otherwise=self._posture)
+        crops = [
+            turned_frame(
+                self._boxes.xyxy[i], self._keypoints_xy[i], self._poser.skeleton,
+                self._poser.input_wh, angle_deg=posture.angle_deg,
+            )
+            for i in sure
+        ]  # fmt: skip
+        self._keep_better(sure, posture, self._poser.find(self._pictures(sure), crops))
+
+    def _keep_better(self, which: NDArray[np.intp], posture: Posture, found: Keypoints) -> bool:
+        """Keep what was found where it is surer than before; whether it is anywhere."""
+        before = self._sure[which]
+        better = ~(trusted_scores(found, self._boxes.xyxy[which]) <= before)  # NaN is worse
         if better.any():
             self._posture = posture
-        self._keypoints_xy[known[better]] = found.keypoints_xy[better]
-        self._scores[known[better]] = found.scores[better]
+        self._keypoints_xy[which[better]] = found.keypoints_xy[better]
+        self._scores[which[better]] = found.scores[better]
+        return bool(better.any())
 
     def _first_posture(self, which: NDArray[np.intp]) -> Posture:
         return self._poser.first_posture(
@@ -148,11 +175,13 @@ class WindowPose:
         good = np.flatnonzero(status == _OK)[-LAST_FRAMES:]
         if self._posture is None or not len(good):
             return None
-        keypoints = Keypoints(self._keypoints_xy[good], self._scores[good])
+        return self._posture_in(good, otherwise=self._posture)
+
+    def _posture_in(self, which: NDArray[np.intp], *, otherwise: Posture) -> Posture:
         return Posture.of(
-            keypoints,
-            self._boxes.xyxy[good],
+            Keypoints(self._keypoints_xy[which], self._scores[which]),
+            self._boxes.xyxy[which],
             self._poser.skeleton,
-            otherwise=self._posture,
+            otherwise=otherwise,
             min_trunk_score=self._settings.min_pose_score,
         )

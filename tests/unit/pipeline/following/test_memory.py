@@ -42,6 +42,26 @@ def test_none_is_taken_up_below_the_starting_score_and_kept_down_to_the_keeping_
     assert _after((32, [(HERE, 0.14)]), memory=memory).in_sight is None
 
 
+def test_a_head_in_its_box_makes_an_infant_surer() -> None:
+    """Detectors may be unsure of a body for a whole film, and sure of its face."""
+    head, beside = (140.0, 100.0, 169.0, 129.0), (190.0, 100.0, 219.0, 129.0)
+    expected = [
+        ([], False), ([(head, 0.9)], True), ([(beside, 0.9)], False), ([(head, 0.3)], False),
+        ([(beside, 0.9), (head, 0.7)], True),
+    ]  # fmt: skip
+    for heads, taken_up in expected:
+        look = made_up_look(0, (HERE, 0.15), heads=heads)
+        memory = Memory().expecting([look], SETTINGS).after(look, SETTINGS)
+        assert (memory.in_sight is not None) == taken_up
+        if memory.in_sight is not None:  # what is told is the detector's own score
+            assert memory.in_sight.score == float(np.float32(0.15))
+
+
+def test_a_head_makes_no_infant_less_sure() -> None:
+    look = made_up_look(0, (HERE, 0.9), (THERE, 0.4), heads=[((140.0, 100.0, 169.0, 129.0), 0.2)])
+    np.testing.assert_allclose(look.sureness, [0.9, 0.4], rtol=1e-6)
+
+
 def test_overlap_decides_not_the_score() -> None:
     memory = _after((0, [(HERE, 0.9)]), (16, [(_shifted(20), 0.3), (_shifted(70), 0.99)]))
     assert memory.in_sight is not None
