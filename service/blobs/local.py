@@ -8,6 +8,7 @@ Only the service's own user can read any of it.
 
 import errno
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -206,10 +207,9 @@ def _make_folders(folder: Path, root: Path) -> list[Path]:
     for part in [*reversed(folder.relative_to(root).parents), folder.relative_to(root)]:
         try:
             (root / part).mkdir(mode=0o700)
-        except FileExistsError as error:
-            if not os.path.lexists(root / part):  # removed meanwhile: the caller tries again
-                raise FileNotFoundError(*error.args) from error
-            if not (root / part).is_dir() and os.path.lexists(root / part):
+        except FileExistsError:
+            # One look, for between two it may go and come again. Gone: the caller tries again.
+            if not stat.S_ISDIR((root / part).stat().st_mode):
                 raise
         else:
             changed.append((root / part).parent)
