@@ -41,14 +41,26 @@ class Look:
         The geometric mean of both scores, since the two are seen by themselves: detectors are often
         unsure of a body under cloths, and sure of its face.
         """
-        infants, heads = (part.boxes.xyxy.astype(np.float64) for part in (self.infants, self.heads))
-        least = np.maximum(infants[:, None, :2], heads[None, :, :2])
-        most = np.minimum(infants[:, None, 2:], heads[None, :, 2:])
-        common = np.prod((most - least + 1).clip(min=0), axis=-1)
-        areas = np.prod(heads[:, 2:] - heads[:, :2] + 1, axis=-1)
+        common, _, areas = intersections(self.infants.boxes.xyxy, self.heads.boxes.xyxy)
         scores = self.infants.scores.astype(np.float64)
         inside = np.where(common >= _INSIDE * areas, self.heads.scores, 0.0)
         return np.asarray(np.maximum(scores, np.sqrt(scores * inside.max(axis=1, initial=0.0))))
+
+
+def intersections(
+    ours_xyxy: NDArray[np.floating], theirs_xyxy: NDArray[np.floating]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Areas in common (N, M), and those of each (N, 1) and (1, M); boxes of w px are w wide."""
+    ours, theirs = ours_xyxy.astype(np.float64)[:, None], theirs_xyxy.astype(np.float64)[None]
+    least = np.maximum(ours[..., :2], theirs[..., :2])
+    most = np.minimum(ours[..., 2:], theirs[..., 2:])
+    inner = np.prod((most - least + 1).clip(min=0), axis=-1)
+    return inner, areas_of(ours), areas_of(theirs)
+
+
+def areas_of(xyxy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Areas of boxes (..., 4), px²."""
+    return np.asarray(np.prod(xyxy[..., 2:] - xyxy[..., :2] + 1, axis=-1))
 
 
 def look_at(frame: VideoFrame, detector: Detector, *, min_score: float, clock: StageClock) -> Look:

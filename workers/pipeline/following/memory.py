@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from model.runtime.detector import Detections
 from workers.pipeline.extraction_settings import ExtractionSettings
-from workers.pipeline.following.detecting import Look
+from workers.pipeline.following.detecting import Look, areas_of, intersections
 
 _ONE_INFANT = 0.7
 """Boxes are of one infant if they share so much of the smaller one."""
@@ -145,7 +145,7 @@ def _best_for_its_size(found: Detections, eligible: NDArray[np.bool_]) -> int | 
 
 
 def _worth(found: Detections) -> NDArray[np.float64]:
-    return np.asarray(found.scores * np.sqrt(_areas(found.boxes.xyxy.astype(np.float64))))
+    return np.asarray(found.scores * np.sqrt(areas_of(found.boxes.xyxy.astype(np.float64))))
 
 
 def _sight(look: Look, i: int) -> Sight:
@@ -170,13 +170,5 @@ def _intersections(
     sights: Sequence[Sight], found: Detections
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Areas in common, and those of each (sights, 1) and (1, detections)."""
-    ours = np.array([sight.xyxy for sight in sights], np.float64).reshape(-1, 1, 4)
-    theirs = found.boxes.xyxy.astype(np.float64)[None]
-    least = np.maximum(ours[..., :2], theirs[..., :2])
-    most = np.minimum(ours[..., 2:], theirs[..., 2:])
-    inner = np.prod((most - least + 1).clip(min=0), axis=-1)
-    return inner, _areas(ours), _areas(theirs)
-
-
-def _areas(xyxy: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(np.prod(xyxy[..., 2:] - xyxy[..., :2] + 1, axis=-1))
+    ours = np.array([sight.xyxy for sight in sights], np.float64).reshape(-1, 4)
+    return intersections(ours, found.boxes.xyxy)
