@@ -41,12 +41,14 @@ class AggPoseConfig:
             With `none` nothing is aggregated: each level has its first branch alone, a plain Mix
             Transformer, and the head takes all four (the recipe's first step; Table 5).
         input_size_hw: Crop height and width that it is meant for; other multiples of 32 run too.
+        drop_path_rate: In place of the size's; only training feels it, and no file keeps it.
     """
 
     size: AggPoseSize
     num_keypoints: int
     fusion: Fusion = "released"
     input_size_hw: tuple[int, int] = (256, 192)
+    drop_path_rate: float | None = None
 
     def __post_init__(self) -> None:
         check_input_size(self.input_size_hw, self.size)
@@ -114,7 +116,7 @@ class Stage(nn.Module):
         levels = range(1, stage + 1)
         merges = stage > 1 and config.fusion != "none"
         self.branches = nn.ModuleList(
-            _make_branch(config.size, stage=stage, level=level)
+            _make_branch(config, stage=stage, level=level)
             if merges or level == stage
             else nn.Identity()
             for level in levels
@@ -208,6 +210,7 @@ def build_aggpose(
     num_keypoints: int = 21,
     fusion: Fusion = "released",
     input_size_hw: tuple[int, int] = (256, 192),
+    drop_path_rate: float | None = None,
 ) -> AggPose:
     """Build a network with fresh weights.
 
@@ -216,18 +219,23 @@ def build_aggpose(
         num_keypoints: 21 for infant21, 17 for coco17.
         fusion: `released` or `paper`, see `AggPoseConfig`.
         input_size_hw: Crop height and width, multiples of 32.
+        drop_path_rate: See `AggPoseConfig`.
 
     Raises:
         ConfigurationError: No such size or fusion, or an input size that does not fit.
     """
-    return AggPose(AggPoseConfig(size_by_name(size), num_keypoints, fusion, input_size_hw))
+    return AggPose(
+        AggPoseConfig(size_by_name(size), num_keypoints, fusion, input_size_hw, drop_path_rate)
+    )
 
 
-def _make_branch(size: AggPoseSize, *, stage: int, level: int) -> Branch:
+def _make_branch(config: AggPoseConfig, *, stage: int, level: int) -> Branch:
     """Blocks of one level in one stage; drop-path rates rise through the stages."""
+    size = config.size
+    highest = size.drop_path_rate if config.drop_path_rate is None else config.drop_path_rate
     channels = size.embed_dims[level - 1]
     depth = size.depths[level - 1] if level == stage else size.depths[0]
-    step = size.drop_path_rate / max(1, sum(size.depths) - 1)
+    step = highest / max(1, sum(size.depths) - 1)
     before = sum(size.depths[: stage - 1])
     first, last = step * before, step * (before + size.depths[stage - 1] - 1)
     blocks = [

@@ -28,11 +28,14 @@ class NetworkPart(_Part):
         start: `random`; `mit`, ImageNet's Mix Transformer into every level; `plain`, a trained
             Mix Transformer of fusion `none` into every level; `checkpoint`, one of the same shape.
             All but `random` need a file (`--from`).
+        drop_path: Share of dropped residual paths at the deepest block, in place of the size's. A
+            network that does no better on what it learned from than elsewhere wants 0.
     """
 
     size: str
     fusion: Fusion | Literal["same"] = "paper"
     start: Literal["random", "mit", "plain", "checkpoint"] = "random"
+    drop_path: Share | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -49,6 +49,7 @@ def starting_network(
             num_keypoints=num_keypoints,
             fusion=cast("Fusion", fusion),
             input_size_hw=max(grid.input_hw for grid in recipe.phases[-1].grids),
+            drop_path_rate=recipe.network.drop_path,
         )
         if source is None:
             return network, "random weights"

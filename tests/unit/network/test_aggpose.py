@@ -118,6 +118,16 @@ def test_drop_path_rises_with_depth() -> None:
     assert rates[-1] == pytest.approx(0.1)
 
 
+def test_drop_path_can_be_another_than_the_size_has() -> None:
+    def highest(rate: float | None) -> float:
+        network = build_aggpose("aggpose-t", drop_path_rate=rate)
+        return max(one.rate for one in network.modules() if isinstance(one, DropPath))
+
+    assert highest(None) == pytest.approx(0.1)
+    assert highest(0.3) == pytest.approx(0.3)
+    assert highest(0) == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

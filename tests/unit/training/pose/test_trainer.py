@@ -228,7 +228,7 @@ def test_a_checkpoint_of_other_keypoints_keeps_all_but_the_last_layer(
 ) -> None:
     source = _saved(make_trainer, tmp_path / "run")
     recipe = RECIPE.model_copy(
-        update={"network": NetworkPart(size="same", fusion="same", start="checkpoint")}
+        update={"network": NetworkPart(size="same", fusion="same", start="checkpoint", drop_path=0)}
     )
     network, said = starting_network(recipe, num_keypoints=17, source=source)
     assert "last layer fresh" in said
@@ -237,6 +237,7 @@ def test_a_checkpoint_of_other_keypoints_keeps_all_but_the_last_layer(
         if not name.startswith("head.predict.fc2"):
             assert torch.equal(tensor, theirs[name])
     assert network.config.num_keypoints == 17
+    assert network.config.drop_path_rate == 0
 
 
 def test_a_start_needs_its_file() -> None:
