@@ -1,7 +1,9 @@
 """What several tests need: reference vectors, an exported model, a drawn data set, a detector."""
 
 import json
+import os
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from model.export.onnx_export import PoseExport, export_pose_model
@@ -66,10 +69,24 @@ def planted_network() -> AggPose:
 def exported(
     planted_network: AggPose, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, list[ParityReport]]:
-    """That network as a model file with heatmaps, and what the gate said of it."""
-    path = tmp_path_factory.mktemp("models") / "planted.onnx"
+    """That network as a model file with heatmaps, and what the gate said of it.
+
+    It takes most of a minute: the first process that asks for it makes it for all of this run.
+    """
+    own = tmp_path_factory.getbasetemp()
+    folder = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    path, reports_file = folder / "planted.onnx", folder / "planted.json"
+    with FileLock(folder / "planted.lock"):
+        if not reports_file.exists():
+            reports_file.write_text(
+                json.dumps([asdict(one) for one in _export(planted_network, path)])
+            )
+    return path, [ParityReport(**one) for one in json.loads(reports_file.read_text())]
+
+
+def _export(network: AggPose, path: Path) -> list[ParityReport]:
     request = PoseExport(
-        planted_network,
+        network,
         load_skeleton("infant21"),
         "planted",
         "1.2.3",
@@ -77,7 +94,7 @@ def exported(
         heatmaps=True,
     )
     _, reports = export_pose_model(request, path, engines=("cpu", "openvino"))
-    return path, reports
+    return reports
 
 
 @pytest.fixture(scope="session")

@@ -39,7 +39,7 @@ sys.argv[0] = "aggpose"
 """Begins a worker process as it is installed: without torch."""
 
 WORKER = "from workers.commands import worker; worker()"
-SWEEPER = "from workers.commands import sweeper; sweeper()"
+SWEEPER = "from workers.sweeper_command import sweeper; sweeper()"
 PATIENCE_S = 90.0
 
 

@@ -38,7 +38,7 @@ SYNTH_COMMANDS = {
 
 VIDEO_COMMANDS = {
     "extract": ("workers.pipeline.commands:extract", "Find keypoints in videos, and mask them."),
-    "probe": ("workers.pipeline.commands:probe", "Say what a video says of itself."),
+    "probe": ("workers.pipeline.probe_command:probe", "Say what a video says of itself."),
     "bench": ("workers.pipeline.bench_command:bench", "Time the extraction of a video."),
 }
 
@@ -47,7 +47,7 @@ SERVICE_COMMANDS = {
     "submit": ("service.submit_command:submit", "Have videos worked on by a running service."),
     "serve": ("service.commands:serve", "Answer the REST API's requests."),
     "worker": ("workers.commands:worker", "Work on jobs: find keypoints, make previews."),
-    "sweeper": ("workers.commands:sweeper", "Look for jobs that were lost."),
+    "sweeper": ("workers.sweeper_command:sweeper", "Look for jobs that were lost."),
 }
 
 KEY_COMMANDS = {

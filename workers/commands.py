@@ -1,29 +1,23 @@
-"""`aggpose worker` and `aggpose sweeper`."""
+"""`aggpose worker`."""
 
 import multiprocessing
-import signal
 import sys
-import threading
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from typing import Final, get_args
 
 import click
 
 import migrations
 from model.runtime.engines import PRECISIONS, EngineName, Precision
-from model.spec.errors import EngineError, ModelError
-from service.errors import ServiceError
+from model.spec.errors import EngineError
 from service.log_lines import configure_logging
 from service.queue import EXTRACT_QUEUE, PREVIEW_QUEUE
 from service.settings import Settings
 from workers.app import WorkerApp
-from workers.errors import WorkerError
+from workers.errors import one_line_errors
 from workers.models import Device, ModelOptions, Models
-from workers.sweeper import Sweeper
-from workers.workplace import WorkerOptions, scratch_dir
+from workers.workplace import WorkerOptions
 
 QUEUES: Final = (EXTRACT_QUEUE, PREVIEW_QUEUE)
 
@@ -57,7 +51,7 @@ def worker(
     What it is told does not run on the device that it is told: it does not start. SIGTERM and
     Ctrl-C stop it.
     """
-    with _one_line_errors():
+    with one_line_errors():
         settings = Settings.read()
         configure_logging(settings.log_level)
         models = ModelOptions(
@@ -86,29 +80,3 @@ def _try_models(options: ModelOptions) -> None:
             apart.submit(Models(options).try_usual).result()
         except BrokenProcessPool as error:
             raise EngineError("opening the models ended the process that tried it") from error
-
-
-@click.command()
-def sweeper() -> None:
-    """Look for jobs whose worker or whose message was lost, until it is told to stop.
-
-    One is enough for all machines; more do no harm. SIGTERM and Ctrl-C stop it.
-    """
-    with _one_line_errors():
-        settings = Settings.read()
-        configure_logging(settings.log_level)
-        migrations.require_head(settings.database_url.get_secret_value())
-        stops = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stops.set())
-        Sweeper(settings, scratch_dir(settings)).run(stops)
-
-
-@contextmanager
-def _one_line_errors() -> Iterator[None]:
-    """Every expected error is one line on stderr and exit status 1."""
-    try:
-        yield
-    except (ModelError, ServiceError, WorkerError) as error:
-        click.echo(f"aggpose: {error} [{error.code}]", err=True)
-        sys.exit(1)

@@ -11,10 +11,16 @@ from pathlib import Path
 from typing import Final
 
 from service.blobs.parts import SUFFIX
+from service.settings import Settings
 
 _PREFIX: Final = "making-"
 _YOUNG_S: Final = 5.0
 """So long after it was made something may still be without its lock."""
+
+
+def scratch_dir(settings: Settings) -> Path:
+    """Where workers of this machine make files."""
+    return settings.data_dir / "scratch"
 
 
 @contextmanager

@@ -5,7 +5,6 @@ import os
 import socket
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Final
 from uuid import UUID
 
@@ -20,7 +19,7 @@ from workers.leases import lease_terms
 from workers.models import ModelOptions, Models
 from workers.presence import Identity, Presence
 from workers.previewing_job import preview
-from workers.scratch import sweep_scratch
+from workers.scratch import scratch_dir, sweep_scratch
 from workers.stopping import StopFlag
 from workers.visibility import MessageKeeper
 
@@ -39,11 +38,6 @@ class WorkerOptions:
 
     queues: tuple[str, ...]
     models: ModelOptions
-
-
-def scratch_dir(settings: Settings) -> Path:
-    """Where workers of this machine make files."""
-    return settings.data_dir / "scratch"
 
 
 class Workplace:

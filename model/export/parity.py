@@ -8,6 +8,7 @@ weights have few, and the gate plants some.
 
 import copy
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ from torch.nn import functional as F
 from model.export.pose_graph import PoseGraph
 from model.network.aggpose import AggPose
 from model.network.pixels import normalise
-from model.runtime.engines import EngineName, EngineOptions
+from model.runtime.engines import COMPILED_FOR_A_BATCH, EngineName, EngineOptions
 from model.runtime.pose import PoseEstimator
 from model.spec.arrays import CropBatch
 from model.spec.codec import HeatmapCodec
@@ -129,15 +130,11 @@ def check_parity(
     planted = label == "perturbed"
     reports = []
     for engine in engines:
-        runs = [(forms.with_heatmaps, size) for size in (BATCH_SIZES if planted else (8,))]
-        runs += [(forms.shipped, size) for size in ((1, 8) if planted else (8,))]
-        estimators = [
-            PoseEstimator.open(
-                path, EngineOptions(engine=engine, batch_size=size), skeleton_id=skeleton.id
-            )
-            for path, size in dict.fromkeys(runs)
-        ]
-        report = compare(estimators, crops, *expected, label=label)
+        largest = max(BATCH_SIZES)
+        runs = [(forms.with_heatmaps, size) for size in (BATCH_SIZES if planted else (largest,))]
+        runs += [(forms.shipped, size) for size in ({1, largest} if planted else {largest})]
+        opened = _open(runs, engine, skeleton)
+        report = compare(opened, crops, *expected, label=label)
         if planted and report.well_conditioned < MIN_SHARE * report.keypoints:
             raise ParityError(
                 f"the gate cannot tell: expected {MIN_SHARE:.0%} well-conditioned peaks, "
@@ -172,20 +169,33 @@ def reference(
     return keypoints.numpy(), heatmaps.numpy()
 
 
+def _open(
+    runs: list[tuple[Path, int]], engine: EngineName, skeleton: Skeleton
+) -> list[tuple[PoseEstimator, int]]:
+    """Open files for batches; only once where an engine takes batches of any size."""
+
+    @cache
+    def opened(path: Path, batch_size: int) -> PoseEstimator:
+        options = EngineOptions(engine=engine, batch_size=batch_size)
+        return PoseEstimator.open(path, options, skeleton_id=skeleton.id)
+
+    fixed = engine in COMPILED_FOR_A_BATCH
+    return [(opened(path, size if fixed else max(BATCH_SIZES)), size) for path, size in runs]
+
+
 def compare(
-    estimators: list[PoseEstimator],
+    opened: list[tuple[PoseEstimator, int]],
     crops: CropBatch,
     keypoints: NDArray[np.float32],
     heatmaps: NDArray[np.float32],
     *,
     label: str,
 ) -> ParityReport:
-    """How far opened models are from given results, each over one batch of its own size."""
-    first = estimators[0]
+    """How far opened models are from given results, each over one batch of the size beside it."""
+    first, _ = opened[0]
     solid = well_conditioned(heatmaps, first.manifest.heatmap_codec)
     heatmap_error = score_error = keypoint_error = 0.0
-    for estimator in estimators:
-        size = estimator.options.batch_size
+    for estimator, size in opened:
         got = estimator.run(CropBatch(crops.rgb[:size]))
         offset = np.abs(got["keypoints"] - keypoints[:size])
         in_place = offset[..., :2].max(-1)[solid[:size]]

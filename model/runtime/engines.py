@@ -7,7 +7,7 @@ must be opened in the process that uses it: CUDA does not survive a fork.
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ PRECISIONS: dict[str, tuple[Precision, ...]] = {
     "cpu": ("float32",),
 }
 """The precisions each engine runs; the first is its default."""
+
+COMPILED_FOR_A_BATCH: Final[frozenset[EngineName]] = frozenset({"tensorrt", "openvino"})
+"""Engines that compile a model anew for each batch size; the others take batches of any."""
 
 _PROVIDERS = {
     "tensorrt": "TensorrtExecutionProvider",

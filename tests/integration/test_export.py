@@ -7,9 +7,10 @@ import onnx
 import pytest
 import torch
 
-from model.export import onnx_export
+from model.export import onnx_export, parity
 from model.export.onnx_export import PoseExport, export_pose_model
 from model.export.parity import (
+    BATCH_SIZES,
     HEATMAP_TOLERANCE,
     KEYPOINT_TOLERANCE_PX,
     SCORE_TOLERANCE,
@@ -41,13 +42,27 @@ def assert_agrees(reports: list[ParityReport], share: float) -> None:
             assert report.well_conditioned > share * report.keypoints
 
 
+def small_request() -> PoseExport:
+    """To export a network with fresh weights for small crops."""
+    network = build_aggpose("aggpose-t", input_size_hw=(128, 96))
+    return PoseExport(network, load_skeleton("infant21"), "t", "0", UNTRAINED)
+
+
 def test_parity_of_t(exported: Exported) -> None:
     assert_agrees(exported[1], share=0.5)
 
 
-@pytest.mark.parametrize("size", ["aggpose-s", "aggpose-l"])
-def test_parity_of_larger_sizes(size: str, tmp_path: Path) -> None:
-    """On small crops, which cost a quarter: `aggpose model export` compares on the model's own."""
+@pytest.mark.parametrize(
+    ("size", "batch_sizes"), [("aggpose-s", BATCH_SIZES), ("aggpose-l", BATCH_SIZES[-1:])]
+)
+def test_parity_of_larger_sizes(
+    size: str, batch_sizes: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On small crops, which cost a quarter; and L, which is S with more blocks, in one batch.
+
+    `aggpose model export` compares on the model's own crops, in all batches.
+    """
+    monkeypatch.setattr(parity, "BATCH_SIZES", batch_sizes)
     torch.manual_seed(0)
     network = build_aggpose(size, input_size_hw=(128, 96))
     request = PoseExport(network, load_skeleton("infant21"), size, "0", UNTRAINED)
@@ -70,7 +85,9 @@ def test_parity_of_other_forms(
     *,
     flip_test: bool,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(parity, "BATCH_SIZES", BATCH_SIZES[-1:])  # all of them: the sizes above
     torch.manual_seed(0)
     network = build_aggpose(
         "aggpose-t",
@@ -130,7 +147,7 @@ def test_a_graph_that_disagrees_is_not_written(
 ) -> None:
     """Export another network than the one that is compared: the gate must shut."""
     torch.manual_seed(0)
-    request = PoseExport(build_aggpose("aggpose-t"), load_skeleton("infant21"), "t", "0", UNTRAINED)
+    request = small_request()
     real = onnx_export._to_onnx  # noqa: SLF001
 
     def with_another_bias(export: PoseExport, network: torch.nn.Module) -> onnx.ModelProto:
@@ -149,7 +166,7 @@ def test_a_graph_that_disagrees_is_not_written(
 
 def test_a_gate_without_peaks_is_shut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
-    request = PoseExport(build_aggpose("aggpose-t"), load_skeleton("infant21"), "t", "0", UNTRAINED)
+    request = small_request()
     monkeypatch.setattr(onnx_export, "perturbed", lambda network, _codec: network)
     with pytest.raises(ParityError, match="the gate cannot tell: expected 20%"):
         export_pose_model(request, tmp_path / "model.onnx", engines=("cpu",))

@@ -13,10 +13,10 @@ import av
 import numpy as np
 import pytest
 
-from model.export.parity import ParityReport
 from model.spec.sequence import STATUSES, FilteredRows, Rows
 from model.spec.sequence_csv import read_csv
 from model.spec.sequence_json import read_json
+from tests.hand_made_models import write_detector, write_pose
 
 FRAMES = 70
 WITHOUT_TORCH = """
@@ -56,14 +56,12 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def command(
-    exported: tuple[Path, list[ParityReport]],
-    write_detector: Callable[..., Path],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Command:
-    """Makes the words of a call with an exported network and a hand-made detector."""
-    rows = [[8.0, 14.0, 56.0, 50.0, 0.5, 0.0], [20.0, 16.0, 32.0, 26.0, 0.4, 1.0]]
-    detector = write_detector(tmp_path_factory.mktemp("detectors") / "always.onnx", rows)
-    models = ["--model", str(exported[0]), "--detector", str(detector), "--engine", "cpu"]
+    """Makes the words of a call with hand-made models."""
+    folder = tmp_path_factory.mktemp("models")
+    pose, detector = write_pose(folder / "pose.onnx", "p"), write_detector(folder / "detector.onnx")
+    models = ["--model", str(pose), "--detector", str(detector), "--engine", "cpu"]
 
     def words(*arguments: object) -> list[str]:
         chosen = [str(one) for one in arguments]
@@ -108,7 +106,7 @@ def test_json_says_the_same_and_where_it_comes_from(done: Path) -> None:
     assert isinstance(rows, Rows)
     assert isinstance(same, Rows)
     assert np.array_equal(rows.keypoints_xy, same.keypoints_xy)
-    assert (header.series, header.engine, header.pose_model.name) == ("raw", "cpu", "planted")
+    assert (header.series, header.engine, header.pose_model.name) == ("raw", "cpu", "p")
     assert header.video.cut_short is False
     assert header.parameters["window"] == 16
     assert "ward" not in (done / "keypoints.json").read_text()

@@ -1,4 +1,4 @@
-"""`aggpose extract` and `aggpose probe`."""
+"""`aggpose extract`."""
 
 import json
 import signal
@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
-from fractions import Fraction
 from importlib import metadata
 from pathlib import Path
 from typing import Final, cast, get_args
@@ -30,7 +29,6 @@ from model.spec.progress import Progress
 from model.spec.sequence import Series
 from model.weights import ModelPath
 from workers.pipeline.decoding.limits import Limits
-from workers.pipeline.decoding.source import probe as probe_video
 from workers.pipeline.errors import CancelledError, PipelineError, SmoothingError
 from workers.pipeline.extraction_settings import ExtractionSettings
 from workers.pipeline.masking.plan import MaskSettings
@@ -47,11 +45,9 @@ CUT_SHORT: Final = (
     "what could be read was extracted"
 )
 
-_VIDEO = click.Path(path_type=Path)
-
 
 @click.command()
-@click.argument("videos", nargs=-1, required=True, type=_VIDEO)
+@click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--out", required=True, type=click.Path(file_okay=False, path_type=Path),
     help="Each video's results go into a folder of its name in here.",
@@ -255,24 +251,3 @@ def _interrupted() -> Iterator[threading.Event]:
         yield stopped
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-@click.command()
-@click.argument("video", type=_VIDEO)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of lines.")
-def probe(video: Path, *, as_json: bool) -> None:
-    """Say what VIDEO says of itself: container, codec, size, rotation, frame rate, length."""
-    facts = asdict(probe_video(video))
-    del facts["cut_short"]  # not known before all of it was read
-    if as_json:
-        click.echo(json.dumps(facts, default=_plain, indent=2))
-        return
-    for name, value in facts.items():
-        shown = " x ".join(map(str, value)) if isinstance(value, tuple) else value
-        click.echo(f"{name:22} {'not said' if shown is None else shown}")
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Fraction):
-        return [value.numerator, value.denominator]
-    raise TypeError(f"{type(value).__name__} has no JSON")
