@@ -15,8 +15,8 @@ from service.log_lines import configure_logging
 from service.queue import EXTRACT_QUEUE, PREVIEW_QUEUE
 from service.settings import Settings
 from workers.app import WorkerApp
-from workers.errors import one_line_errors
 from workers.models import Device, ModelOptions, Models
+from workers.one_line import one_line_errors
 from workers.workplace import WorkerOptions
 
 QUEUES: Final = (EXTRACT_QUEUE, PREVIEW_QUEUE)

@@ -18,7 +18,6 @@ from service.errors import (
     LeaseLostError,
     StalledError,
 )
-from service.settings import Settings
 from workers.pipeline.errors import CancelledError
 from workers.pipeline.video import FrameSource, FrameWindow, VideoFacts
 from workers.stopping import StopFlag
@@ -30,16 +29,6 @@ StopReason = Literal["lease lost", "canceled", "worker stops"]
 _LOG: Final = logging.getLogger("aggpose.worker")
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 5.0
-
-
-def lease_terms(settings: Settings) -> LeaseTerms:
-    """How long and how often workers may hold a job; the same on all machines."""
-    return LeaseTerms(
-        lease_s=settings.lease_s,
-        stall_s=5 * settings.lease_s,
-        attempts=settings.max_attempts,
-        resend_s=5 * settings.lease_s,
-    )
 
 
 def patiently(work: Callable[[], T], *, patience_s: float, give_up: Callable[[], bool]) -> T:

@@ -16,8 +16,8 @@ from service.errors import BlobError, DatabaseUnavailableError, QueueUnavailable
 from service.leftovers import finish_deletions
 from service.queue import JobQueue
 from service.settings import Settings
-from workers.leases import lease_terms
 from workers.scratch import sweep_scratch
+from workers.terms import lease_terms
 
 _LOG: Final = logging.getLogger("aggpose.sweeper")
 _TIDY_EVERY_S: Final = 600.0

@@ -1,4 +1,4 @@
-"""`aggpose sweeper`: apart from the worker, so that it needs nothing that works on videos."""
+"""`aggpose sweeper`: apart from the worker, so that it loads nothing that works on videos."""
 
 import signal
 import threading
@@ -8,7 +8,7 @@ import click
 import migrations
 from service.log_lines import configure_logging
 from service.settings import Settings
-from workers.errors import one_line_errors
+from workers.one_line import one_line_errors
 from workers.scratch import scratch_dir
 from workers.sweeper import Sweeper
 

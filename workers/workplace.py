@@ -15,12 +15,12 @@ from service.queue import EXTRACT_QUEUE, PREVIEW_QUEUE, JobQueue
 from service.settings import Settings
 from workers.attempt import Attempts, Work
 from workers.extracting_job import extract
-from workers.leases import lease_terms
 from workers.models import ModelOptions, Models
 from workers.presence import Identity, Presence
 from workers.previewing_job import preview
 from workers.scratch import scratch_dir, sweep_scratch
 from workers.stopping import StopFlag
+from workers.terms import lease_terms
 from workers.visibility import MessageKeeper
 
 _LOG: Final = logging.getLogger("aggpose.worker")

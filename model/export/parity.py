@@ -115,7 +115,8 @@ def check_parity(
     """Compare an exported model with its network; the first label is that of shaken weights.
 
     Engines may compile each batch size in another way. So the shaken weights go through every
-    size, and the exported weights, in the same graph, through the largest.
+    size, and the exported weights, in the same graph, through the largest. An engine that takes
+    batches of any size is opened once for all of them.
 
     Raises:
         ParityError: An engine is further off than the tolerances allow, or too few planted peaks
@@ -123,16 +124,16 @@ def check_parity(
     """
     height, width = network.config.input_size_hw
     manifest = read_model_file(forms.with_heatmaps).manifest
-    crops, _ = gate_crops(max(BATCH_SIZES), (width, height))
+    largest = max(BATCH_SIZES)
+    crops, _ = gate_crops(largest, (width, height))
     expected = reference(
         network, skeleton, manifest.heatmap_codec, crops, flip_test=manifest.flip_test
     )
     planted = label == "perturbed"
     reports = []
     for engine in engines:
-        largest = max(BATCH_SIZES)
         runs = [(forms.with_heatmaps, size) for size in (BATCH_SIZES if planted else (largest,))]
-        runs += [(forms.shipped, size) for size in ({1, largest} if planted else {largest})]
+        runs += [(forms.shipped, size) for size in ((1, largest) if planted else (largest,))]
         opened = _open(runs, engine, skeleton)
         report = compare(opened, crops, *expected, label=label)
         if planted and report.well_conditioned < MIN_SHARE * report.keypoints:
@@ -172,7 +173,7 @@ def reference(
 def _open(
     runs: list[tuple[Path, int]], engine: EngineName, skeleton: Skeleton
 ) -> list[tuple[PoseEstimator, int]]:
-    """Open files for batches; only once where an engine takes batches of any size."""
+    """Open files for batches; each once where the engine takes batches of any size."""
 
     @cache
     def opened(path: Path, batch_size: int) -> PoseEstimator:

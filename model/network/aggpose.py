@@ -41,7 +41,8 @@ class AggPoseConfig:
             With `none` nothing is aggregated: each level has its first branch alone, a plain Mix
             Transformer, and the head takes all four (the recipe's first step; Table 5).
         input_size_hw: Crop height and width that it is meant for; other multiples of 32 run too.
-        drop_path_rate: In place of the size's; only training feels it, and no file keeps it.
+        drop_path_rate: Share of dropped residual paths at the deepest block; None for the size's.
+            Only training feels it, and no checkpoint keeps it.
     """
 
     size: AggPoseSize
@@ -54,6 +55,10 @@ class AggPoseConfig:
         check_input_size(self.input_size_hw, self.size)
         if not isinstance(self.num_keypoints, int) or self.num_keypoints < 1:
             raise ConfigurationError(f"expected at least 1 keypoint, got {self.num_keypoints}")
+        if self.drop_path_rate is not None and not 0 <= self.drop_path_rate < 1:
+            raise ConfigurationError(
+                f"expected a drop-path rate from 0 to below 1, got {self.drop_path_rate}"
+            )
         if self.fusion not in get_args(Fusion):
             expected = ", ".join(get_args(Fusion))
             raise ConfigurationError(f"expected a fusion of {expected}, got {self.fusion!r}")
@@ -222,7 +227,7 @@ def build_aggpose(
         drop_path_rate: See `AggPoseConfig`.
 
     Raises:
-        ConfigurationError: No such size or fusion, or an input size that does not fit.
+        ConfigurationError: No such size or fusion, or an input size or rate that does not fit.
     """
     return AggPose(
         AggPoseConfig(size_by_name(size), num_keypoints, fusion, input_size_hw, drop_path_rate)

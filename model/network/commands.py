@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 
 import click
@@ -70,7 +69,6 @@ def list_sizes(*, as_json: bool) -> None:
     )
 
 
-@cache  # half a second each
 def _rows(name: str, num_keypoints: int) -> list[SizeRow]:
     with torch.device("meta"):
         network = build_aggpose(name, num_keypoints=num_keypoints).eval()

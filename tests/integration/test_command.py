@@ -7,12 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from click.testing import CliRunner
 
 from model.export.parity import ParityReport
 from model.network.aggpose import build_aggpose
 from model.network.checkpoints import load_checkpoint
-from model.network.commands import list_sizes
 from model.network.names import released_name
 from model.runtime.engines import precisions_here
 
@@ -39,7 +37,7 @@ def test_help_lists_every_command() -> None:
 
 
 def test_list_stands_beside_the_papers_numbers() -> None:
-    rows = json.loads(CliRunner().invoke(list_sizes, ["--json"]).output)
+    rows = json.loads(aggpose("model", "list", "--json").stdout)
     found = {(row["size"], tuple(row["input_hw"]), row["num_keypoints"]): row for row in rows}
     assert len(found) == 12
     large = found["aggpose-l", (256, 192), 21]
@@ -48,7 +46,7 @@ def test_list_stands_beside_the_papers_numbers() -> None:
     assert large["paper_giga_multiply_adds"] == 15.0
     small = found["aggpose-s", (256, 192), 17]
     assert (round(small["multiply_adds"] / 1e9, 2), small["paper_giga_multiply_adds"]) == (6.91, 9)
-    table = CliRunner().invoke(list_sizes).output
+    table = aggpose("model", "list").stdout
     assert "14.96  15.0" in table
     assert "is not: no way of" in table
 

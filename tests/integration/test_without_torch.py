@@ -50,6 +50,13 @@ assert not heavy, heavy
 print("light")
 """
 
+QUICK = """
+import workers.pipeline.probe_command, workers.sweeper_command
+heavy = {"onnxruntime", "openvino", "scipy", "matplotlib"} & sys.modules.keys()
+assert not heavy, heavy
+print("quick")
+"""
+
 COMMAND = """
 from workers.cli import main
 sys.argv[1:] = ["model", *sys.argv[1:]]
@@ -74,6 +81,11 @@ def test_spec_and_runtime_import_and_estimate(exported: tuple[Path, list[ParityR
 def test_the_services_part_of_spec_brings_no_engine_and_no_pictures() -> None:
     done = run(LIGHT)
     assert done.stdout == "light\n", done.stderr
+
+
+def test_probing_and_sweeping_load_nothing_that_finds_keypoints() -> None:
+    done = run(QUICK)
+    assert done.stdout == "quick\n", done.stderr
 
 
 def test_commands_run_or_say_what_is_missing(exported: tuple[Path, list[ParityReport]]) -> None:

@@ -35,7 +35,7 @@ class NetworkPart(_Part):
     size: str
     fusion: Fusion | Literal["same"] = "paper"
     start: Literal["random", "mit", "plain", "checkpoint"] = "random"
-    drop_path: Share | None = None
+    drop_path: Annotated[float, Field(ge=0, lt=1)] | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -135,6 +135,7 @@ def test_drop_path_can_be_another_than_the_size_has() -> None:
         ({"size": "aggpose-t", "input_size_hw": (250, 192)}, r"multiples of 32, got \(250, 192\)"),
         ({"size": "aggpose-t", "num_keypoints": 0}, "at least 1 keypoint, got 0"),
         ({"size": "aggpose-t", "fusion": "mine"}, "released, paper, none, got 'mine'"),
+        ({"size": "aggpose-t", "drop_path_rate": 1.0}, "from 0 to below 1, got 1.0"),
     ],
 )
 def test_networks_that_cannot_be(arguments: dict[str, str], message: str) -> None:

@@ -14,9 +14,10 @@ from service.errors import BlobUnavailableError, DatabaseUnavailableError
 from service.settings import Settings
 from tests.films import ArraySource
 from tests.service_rows import find, make_job
-from workers.leases import CountedSource, HeldJob, lease_terms, patiently
+from workers.leases import CountedSource, HeldJob, patiently
 from workers.pipeline.errors import CancelledError
 from workers.stopping import StopFlag
+from workers.terms import lease_terms
 
 TERMS = LeaseTerms(lease_s=10, stall_s=0.5, attempts=3, resend_s=60)
 

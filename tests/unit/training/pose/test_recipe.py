@@ -29,6 +29,7 @@ def test_the_papers_chain_is_there() -> None:
         (SMALL, "phases"),
         (SMALL + "[[phases]]\nsteps = 1\nepochs = 1\n", "either steps or epochs"),
         (SMALL + "[[phases]]\nsteps = 1\nspeed = 2\n", "speed"),
+        (SMALL + "drop_path = 1.0\n[[phases]]\nsteps = 1\n", "drop_path"),
         (
             SMALL + "[[phases]]\nsteps = 1\n[[phases.grids]]\ninput_hw = [100, 96]\n",
             "multiple of 32",
