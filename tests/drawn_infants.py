@@ -198,10 +198,11 @@ def _model_file(task: str, **facts: object) -> ModelFile:
 
 def drawn_detector(session: DrawnDetector | None = None) -> Detector:
     """A detector of drawn infants; pictures of up to 160x160 reach it pixel for pixel."""
+    session = session or DrawnDetector()
     model_file = _model_file(
-        "detector", input_hw=(160, 160), classes=CLASSES, outputs=("detections",)
+        "detector", input_hw=session.input_shape[2:], classes=CLASSES, outputs=("detections",)
     )
-    return Detector(model_file, session or DrawnDetector(), EngineOptions(batch_size=1))
+    return Detector(model_file, session, EngineOptions(batch_size=1))
 
 
 def drawn_pose(session: DrawnPose | None = None, *, batch_size: int = 4) -> PoseEstimator:

@@ -122,8 +122,14 @@ class Extraction:
             )
 
     def _look(self, frame: VideoFrame) -> Look:
+        """Show the detector a frame, with the infant's trunk down as far as quarter turns go."""
+        posture = self._state.posture
         return look_at(
-            frame, self._detector, min_score=self._settings.sighting_score, clock=self._clock
+            frame,
+            self._detector,
+            min_score=self._settings.sighting_score,
+            clock=self._clock,
+            quarters=0 if posture is None else round(posture.angle_deg / 90),
         )
 
     def _extract(self, frames: Sequence[VideoFrame], ahead: Sequence[VideoFrame]) -> WindowResult:

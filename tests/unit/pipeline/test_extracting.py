@@ -94,6 +94,31 @@ def test_every_frame_is_a_row_in_its_place() -> None:
     assert run.pose.batches[3:] == [4] * 12 + [3]  # the first window twice
 
 
+@dataclass
+class Shown(DrawnDetector):
+    """A session that keeps what it was shown."""
+
+    shown: list[NDArray[np.float32]] = field(default_factory=list)
+
+    def run(self, batch: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        self.shown.append(batch)
+        return super().run(batch)
+
+
+def test_the_detector_is_shown_the_same_however_the_camera_was_held() -> None:
+    truth = _moving(30, angle=-10)
+    shown = []
+    for quarters in range(4):
+        pictures = [np.ascontiguousarray(np.rot90(picture_of(one), quarters)) for one in truth]
+        detector = Shown()
+        source = ArraySource(pictures, window=SETTINGS.window)
+        list(Extraction(source, drawn_pose(), drawn_detector(detector), SETTINGS))
+        shown.append(detector.shown)
+    assert not np.array_equal(shown[0][0], shown[1][0])
+    for turned in shown[1:]:  # the first two looks come before anything is known of the infant
+        np.testing.assert_array_equal(turned[2:], shown[0][2:])
+
+
 @pytest.mark.parametrize("count", [1, 2, 7, 8, 9, 16])
 def test_short_films(count: int) -> None:
     truth = _moving(count)

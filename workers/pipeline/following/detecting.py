@@ -63,7 +63,14 @@ def areas_of(xyxy: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.prod(xyxy[..., 2:] - xyxy[..., :2] + 1, axis=-1))
 
 
-def look_at(frame: VideoFrame, detector: Detector, *, min_score: float, clock: StageClock) -> Look:
+def look_at(
+    frame: VideoFrame,
+    detector: Detector,
+    *,
+    min_score: float,
+    clock: StageClock,
+    quarters: int = 0,
+) -> Look:
     """Run the detector on one frame.
 
     One frame at a time, whatever the detector's batch: what is seen in a frame must not depend on
@@ -74,6 +81,9 @@ def look_at(frame: VideoFrame, detector: Detector, *, min_score: float, clock: S
         detector: Best opened with a batch of 1.
         min_score: Detections below are passed over.
         clock: Counts `letterbox` and `detect`.
+        quarters: The detector is shown the picture turned by so many quarters, counter-clockwise.
+            What it sees then is the same however the camera was held. (One whose input is no square
+            is shown it as it lies.)
 
     Raises:
         PipelineError: The frame is damaged.
@@ -85,8 +95,13 @@ def look_at(frame: VideoFrame, detector: Detector, *, min_score: float, clock: S
     letterbox = Letterbox.of(frame.picture.displayed_wh, (width, height))
     with clock.stage("letterbox"):
         framed = frame.picture.letterboxed(letterbox)
+    quarters = quarters % 4 if width == height else 0
     with clock.stage("detect"):
-        (rows,) = detector.run(framed[None])
+        (rows,) = detector.run(np.rot90(framed, quarters)[None])
+        for _ in range(quarters):
+            rows[:, :4] = np.stack(
+                [width - rows[:, 3], rows[:, 0], width - rows[:, 1], rows[:, 2]], -1
+            )
         found = detector.in_picture(rows, letterbox)
         infants, heads = (found.of(name, min_score=min_score) for name in CLASSES)
     return Look(frame.index, frame.time_s, infants, heads)

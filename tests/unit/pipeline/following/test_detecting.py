@@ -26,6 +26,24 @@ def test_a_look_sees_infants_and_heads_in_displayed_px() -> None:
     assert list(clock.stages) == ["letterbox", "detect"]
 
 
+@pytest.mark.parametrize("quarters", [-1, 1, 2, 3])
+def test_a_turned_look_sees_the_same_in_displayed_px(quarters: int) -> None:
+    frame, one = _frame(3, Drawn((50, 40), 20)), Drawn((50, 40), 20)
+    detector = drawn_detector()
+    look = look_at(frame, detector, min_score=0.3, clock=StageClock(), quarters=quarters)
+    straight = look_at(frame, detector, min_score=0.3, clock=StageClock())
+    np.testing.assert_allclose(look.infants.boxes.xyxy, [one.box_xyxy], atol=1)
+    np.testing.assert_array_equal(look.infants.boxes.xyxy, straight.infants.boxes.xyxy)
+    assert not np.allclose(look.heads.boxes.xyxy, straight.heads.boxes.xyxy, atol=2)  # was turned
+
+
+def test_a_detector_whose_input_is_no_square_looks_at_pictures_as_they_lie() -> None:
+    one, session = Drawn((50, 40), 20), DrawnDetector(input_shape=(None, 3, 128, 160))
+    detector, clock = drawn_detector(session), StageClock()
+    look = look_at(_frame(3, one), detector, min_score=0.3, clock=clock, quarters=1)
+    np.testing.assert_allclose(look.infants.boxes.xyxy, [one.box_xyxy], atol=1)
+
+
 def test_sightings_of_several_looks() -> None:
     detector = drawn_detector(DrawnDetector({0: 0.5, 1: 0.75}))
     frames = [_frame(0, Drawn((50, 40))), _frame(16), _frame(32, Drawn((50, 40)), Drawn(who=1))]
