@@ -38,8 +38,10 @@ sys.argv[0] = "aggpose"
 """
 """Begins a worker process as it is installed: without torch."""
 
-WORKER = "from workers.commands import worker; worker()"
-SWEEPER = "from workers.sweeper_command import sweeper; sweeper()"
+WORKER, SWEEPER = (
+    f"import sys; sys.argv.insert(1, {word!r}); from workers.cli import main; main()"
+    for word in ("worker", "sweeper")
+)
 PATIENCE_S = 90.0
 
 

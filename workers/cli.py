@@ -15,6 +15,7 @@ from model.spec.errors import MissingPackageError, ModelError
 from model.spec.exit_codes import FAILED, INTERRUPTED
 from service.client_errors import ClientError
 from service.errors import ServiceError
+from workers.errors import WorkerError
 from workers.pipeline.errors import PipelineError
 
 MODEL_COMMANDS = {
@@ -175,11 +176,11 @@ def main() -> None:
         if package not in EXTRA_OF_PACKAGE:
             raise
         _fail(MissingPackageError.of(package, EXTRA_OF_PACKAGE[package]))
-    except (ModelError, PipelineError, ServiceError, ClientError) as error:
+    except (ModelError, PipelineError, ServiceError, ClientError, WorkerError) as error:
         _fail(error)
 
 
-def _fail(error: ModelError | PipelineError | ServiceError | ClientError) -> None:
+def _fail(error: ModelError | PipelineError | ServiceError | ClientError | WorkerError) -> None:
     click.echo(f"aggpose: {error} [{error.code}]", err=True)
     sys.exit(FAILED)
 

@@ -16,7 +16,6 @@ from service.queue import EXTRACT_QUEUE, PREVIEW_QUEUE
 from service.settings import Settings
 from workers.app import WorkerApp
 from workers.models import Device, ModelOptions, Models
-from workers.one_line import one_line_errors
 from workers.workplace import WorkerOptions
 
 QUEUES: Final = (EXTRACT_QUEUE, PREVIEW_QUEUE)
@@ -51,19 +50,18 @@ def worker(
     What it is told does not run on the device that it is told: it does not start. SIGTERM and
     Ctrl-C stop it.
     """
-    with one_line_errors():
-        settings = Settings.read()
-        configure_logging(settings.log_level)
-        models = ModelOptions(
-            device=Device.of(device, engine), precision=precision, batch_size=batch_size,
-            threads=threads, models_dir=settings.models_dir,
-            cache_dir=settings.data_dir / "engines",
-        )  # fmt: skip
-        migrations.require_head(settings.database_url.get_secret_value())
-        if EXTRACT_QUEUE in queues:
-            _try_models(models)
-        options = WorkerOptions(queues=tuple(dict.fromkeys(queues)), models=models)
-        status = WorkerApp(settings, options, processes=processes).run()
+    settings = Settings.read()
+    configure_logging(settings.log_level)
+    models = ModelOptions(
+        device=Device.of(device, engine), precision=precision, batch_size=batch_size,
+        threads=threads, models_dir=settings.models_dir,
+        cache_dir=settings.data_dir / "engines",
+    )  # fmt: skip
+    migrations.require_head(settings.database_url.get_secret_value())
+    if EXTRACT_QUEUE in queues:
+        _try_models(models)
+    options = WorkerOptions(queues=tuple(dict.fromkeys(queues)), models=models)
+    status = WorkerApp(settings, options, processes=processes).run()
     sys.exit(status)
 
 

@@ -8,7 +8,6 @@ import click
 import migrations
 from service.log_lines import configure_logging
 from service.settings import Settings
-from workers.one_line import one_line_errors
 from workers.scratch import scratch_dir
 from workers.sweeper import Sweeper
 
@@ -19,11 +18,10 @@ def sweeper() -> None:
 
     One is enough for all machines; more do no harm. SIGTERM and Ctrl-C stop it.
     """
-    with one_line_errors():
-        settings = Settings.read()
-        configure_logging(settings.log_level)
-        migrations.require_head(settings.database_url.get_secret_value())
-        stops = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stops.set())
-        Sweeper(settings, scratch_dir(settings)).run(stops)
+    settings = Settings.read()
+    configure_logging(settings.log_level)
+    migrations.require_head(settings.database_url.get_secret_value())
+    stops = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stops.set())
+    Sweeper(settings, scratch_dir(settings)).run(stops)

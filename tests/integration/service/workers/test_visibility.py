@@ -20,7 +20,7 @@ from kombu.transport.redis import Channel
 from service.queue import EXTRACT_QUEUE, JobQueue
 from service.settings import Settings
 from tests.servers import Redis
-from tests.worker_room import Room
+from tests.worker_room import WORKER, Room
 from workers.app import worker_configuration
 from workers.visibility import MessageKeeper
 
@@ -30,7 +30,6 @@ import time
 from workers.leases import HeldJob
 
 HeldJob.note_cancel = lambda *_: time.sleep(0.3)
-from workers.commands import worker; worker()
 """
 """A worker that takes its time after each window."""
 
@@ -145,7 +144,7 @@ def test_a_worker_keeps_the_message_of_its_job(
         found: Any = client.zrange(Channel.unacked_index_key, 0, -1, withscores=True)
         return dict(found)
 
-    with room.worker(SLOW):
+    with room.worker(SLOW + WORKER):
         job_id = room.add(film)
         room.wait(job_id, lambda job: job.frames_done > 0)
         delivered = scores()
