@@ -70,6 +70,12 @@ Value = TypeVar("Value", int, str)
     "--learning-rate", type=click.FloatRange(0, min_open=True),
     help="After the warm-up.  [default: 1.5e-3; with --from 7e-4]",
 )  # fmt: skip
+@click.option(
+    "--settle",
+    is_flag=True,
+    default=None,
+    help="To end a long run with: pictures are varied less, scores weigh more.",
+)
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Draws everything.  [default: 0]")
 @click.option("--device", default="cpu", show_default=True, help="`cpu`, or `0` for the first GPU.")
 @click.option(
@@ -82,7 +88,7 @@ def train(
     data: Path | None, val: Path | None, empty: tuple[Path, ...], start: Path | None, out: Path,
     imgsz: int | None, minutes: float | None, epochs: int | None, size: str | None,
     batch: int | None, learning_rate: float | None, seed: int | None, device: str, workers: int,
-    model_version: str, *, resume: bool,
+    model_version: str, *, settle: bool | None, resume: bool,
 ) -> None:  # fmt: skip
     """Train a detector of infants and heads, and export it.
 
@@ -94,7 +100,8 @@ def train(
     chosen = {
         "data": data, "val": val, "from": start, "imgsz": imgsz, "minutes": minutes,
         "epochs": epochs, "size": size, "batch": batch, "learning-rate": learning_rate,
-        "seed": seed, "empty": [str(folder.resolve()) for folder in empty] or None,
+        "settle": settle, "seed": seed,
+        "empty": [str(folder.resolve()) for folder in empty] or None,
     }  # fmt: skip
     given = [f"--{name}" for name, value in chosen.items() if value is not None]
     if resume and given:
@@ -120,7 +127,7 @@ def train(
     plan = trainer.TrainingPlan(
         out / "data" / DATA_FILE, out, imgsz=settings.imgsz, batch=settings.batch,
         epochs=settings.epochs, minutes=settings.minutes, device=device, workers=workers,
-        seed=settings.seed, learning_rate=settings.learning_rate
+        seed=settings.seed, settle=settings.settle, learning_rate=settings.learning_rate
         or (trainer.LEARNING_RATE if origin is None else trainer.LEARNING_RATE_ON),
     )  # fmt: skip
     best = trainer.train(
@@ -133,7 +140,7 @@ def train(
         settings.architecture,
         CLASSES,
         settings.imgsz,
-        provenance_of(laid_out, settings, metrics, recipe=trainer.RECIPE, start=start_provenance),
+        provenance_of(laid_out, settings, metrics, recipe=plan.recipe, start=start_provenance),
         trainer.trained_state(best),
     )
     save_detector(checkpoint, out / CHECKPOINT_FILE)
@@ -214,6 +221,7 @@ def _settings(chosen: dict[str, Any]) -> RunSettings:
         empty=chosen["empty"] or [],
         start=None if chosen["from"] is None else str(chosen["from"].resolve()),
         learning_rate=chosen["learning-rate"],
+        settle=bool(chosen["settle"]),
     )
 
 

@@ -50,6 +50,7 @@ class RunSettings:
         start: Checkpoint whose weights it starts from, or None.
         learning_rate: Its height after the warm-up, or None for the recipe's.
         empty: Folders of pictures that show nobody, to learn from.
+        settle: Whether this ends a long run.
     """
 
     data: str
@@ -63,6 +64,7 @@ class RunSettings:
     start: str | None = None
     learning_rate: float | None = None
     empty: list[str] = field(default_factory=list)
+    settle: bool = False
 
 
 def start_run(folder: Path, settings: RunSettings) -> None:

@@ -71,6 +71,25 @@ def test_every_core_is_used(drawn_set: Path, tmp_path: Path) -> None:
     assert (seen, made.args.workers) == (many, 3)
 
 
+def test_settling_shows_pictures_as_they_are_and_scores_weigh_more(
+    drawn_set: Path, tmp_path: Path
+) -> None:
+    from model.training.detector import trainer  # noqa: PLC0415
+
+    data = read_folder(drawn_set)
+    file = write_yolo_data(data, data, tmp_path / "data")
+    plans = [
+        trainer.TrainingPlan(file, tmp_path, imgsz=64, epochs=1, settle=s) for s in (False, True)
+    ]
+    first, last = (
+        trainer.Trainer(plan, trainer.overrides_of(plan, "yolo26n", None)).args for plan in plans
+    )
+    assert [plan.recipe for plan in plans] == ["yolo26n-synthetic", "yolo26n-synthetic-settle"]
+    assert (first.mosaic, first.degrees) == (0.3, 180.0)
+    assert (last.mosaic, last.degrees, last.cls) == (0.0, 0.0, 2 * first.cls)
+    assert (last.flipud, last.fliplr, last.imgsz) == (0.5, 0.5, 64)
+
+
 def test_epochs_by_the_time_that_is_left() -> None:
     from model.training.detector.trainer import Speed, epochs_in  # noqa: PLC0415
 
