@@ -66,6 +66,10 @@ DATABASE_COMMANDS = {
 
 DATA_COMMANDS = {
     "check": ("model.training.data.commands:check", "Say what is wrong with a data set."),
+    "hardest": (
+        "model.training.detector.hardest:command",
+        "Make a data set of what a detector gets wrong.",
+    ),
     "mask-heads": ("model.training.data.commands:mask_heads", "Copy a data set, heads covered."),
 }
 
