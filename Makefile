@@ -57,11 +57,12 @@ contracts: $(VENV)/.dev
 # them; with JOBS=0 to this one alone.
 IN_PARALLEL = --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
-# Two calls: together with the rooms before it, training AggPose ended in a segmentation fault
-# that neither a debugger nor any smaller set of tests has shown yet.
 # Each process keeps to one thread: two that share two cores with two each wait for one another, busily,
 # and training's tests took twice the processor time.
 test: export OMP_NUM_THREADS := 1
+
+# Two calls: together with the rooms before it, training AggPose ended in a segmentation fault
+# that neither a debugger nor any smaller set of tests has shown yet.
 test: $(VENV)/.detector
 	$(BIN)/python -m pytest $(IN_PARALLEL) --ignore=tests/unit/training/pose
 	$(BIN)/python -m pytest $(IN_PARALLEL) tests/unit/training/pose

@@ -27,7 +27,8 @@ THRESHOLDS = (0.1, SETTINGS.keep_score, SETTINGS.start_score, 0.5)
 
 def surest(folder: Path, detector: Detector) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The best score and sureness of each infant (N, 2), and of each picture of nobody (M, 2)."""
-    labels = json.loads((folder / "annotations.json").read_bytes())
+    file = folder if folder.is_file() else folder / "annotations.json"
+    folder, labels = file.parent, json.loads(file.read_bytes())
     infant = next(c["id"] for c in labels["categories"] if c.get("keypoints"))
     boxes = {a["image_id"]: a["bbox"] for a in labels["annotations"] if a["category_id"] == infant}
     of_infants: list[list[float]] = []
@@ -65,9 +66,12 @@ def main() -> None:
     print("| from | infants missed, % | taken for one, % |")
     print("|---|---|---|")
     for least in THRESHOLDS:
-        missed = " ".join(f"{100 * share:.1f}" for share in (infants < least).mean(axis=0))
-        wrong = " ".join(f"{100 * share:.1f}" for share in (nobody >= least).mean(axis=0))
-        print(f"| {least} | {missed} | {wrong} |")
+        print(f"| {least} | {_shares(infants < least)} | {_shares(nobody >= least)} |")
+
+
+def _shares(which: NDArray[np.bool_]) -> str:
+    """By score and with the head, percent; a dash where there is no such picture."""
+    return " ".join(f"{100 * share:.1f}" for share in which.mean(axis=0)) if len(which) else "-"
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from dataclasses import fields
 from typing import get_args
 
 from model.spec.sequence import Series
+from model.training.detector.evaluation import THRESHOLDS
 from service.api.problems import PROBLEMS
 from service.client import ResultFile
 from service.jobs import JobParameters
@@ -41,3 +42,8 @@ def test_every_problem_has_a_status_and_a_title_of_its_own() -> None:
     titles = [title for _, title in PROBLEMS.values()]
     assert all(400 <= status < 600 for status, _ in PROBLEMS.values())
     assert len({*titles}) == len(titles)
+
+
+def test_a_detector_is_judged_at_the_scores_that_the_pipeline_goes_by() -> None:
+    settings = ExtractionSettings()
+    assert {settings.sighting_score, settings.keep_score} <= set(THRESHOLDS)

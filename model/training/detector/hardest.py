@@ -40,8 +40,7 @@ def error_of(one: Judged) -> float:
 
 def hardest(judged: Sequence[Judged], share: float) -> list[Judged]:
     """So many parts of the pictures, those with the largest errors, in the order given."""
-    errors = [error_of(one) for one in judged]
-    ranks = sorted(range(len(judged)), key=lambda i: -errors[i])
+    ranks = sorted(range(len(judged)), key=lambda i: -error_of(judged[i]))
     return [judged[i] for i in sorted(ranks[: math.ceil(share * len(judged))])]
 
 
@@ -112,5 +111,5 @@ def command(model: Path, source: Path, out: Path, share: float, *, empty: bool) 
             progress.step()
     kept = hardest(judged, share)
     write_part(source, kept, out, data)
-    least = min(error_of(one) for one in kept)
+    least = min(map(error_of, kept))
     click.echo(f"{out}: {len(kept)} of {count} pictures, errors from {least:.2f} on")
