@@ -87,7 +87,7 @@ def test_decoded_frames_count_also_those_that_are_skipped(database: Database, jo
         assert counted.facts == source.facts
         for window in counted:
             window.release()
-        assert wait_for(database, job_id, lambda job: job.frames_handled > 0).frames_handled == 10
+        wait_for(database, job_id, lambda job: job.frames_handled == 10)
 
 
 @pytest.mark.parametrize("error", [DatabaseUnavailableError("x"), BlobUnavailableError("x")])
@@ -125,7 +125,7 @@ def test_a_video_that_takes_long_to_fetch_is_no_standstill(
             time.sleep(0.05)
         before = find(database, job_id).lease_until
         held.fetched_more()
-        job = wait_for(database, job_id, lambda job: job.lease_until != before)
+        job = wait_for(database, job_id, lambda job: job.frames_handled == 21)
         held.note_cancel(requested=True)
         with pytest.raises(CancelledError):
             held.fetched_more()
