@@ -1,5 +1,6 @@
 """Writing files so that nothing half done ever lies under a real name."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -41,3 +42,28 @@ def written_aside(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_made_aside(path: Path) -> Iterator[Path]:
+    """Give a new folder to fill; when the block ends well, it takes the place of `path`.
+
+    Raises:
+        OutputError: `path` holds something or cannot be written, or another run is making it or
+            was ended while it did.
+    """
+    aside = path.with_name(f".{path.name}.part")
+    with writing(path):
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise OutputError(
+                f"{path}: expected a new or empty folder, got one that holds something"
+            )
+        if aside.exists():
+            raise OutputError(f"{aside}: left by a run that was ended; delete it, then run again")
+        aside.mkdir(parents=True)
+    try:
+        with writing(path):
+            yield aside
+            aside.replace(path)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)

@@ -1,7 +1,6 @@
 """A copy of a data set in which every head is covered, to be published."""
 
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.spec.errors import DatasetError, OutputError
-from model.spec.files import written_aside
+from model.spec.files import folder_made_aside, written_aside
 from model.spec.head_mask import cover
 from model.spec.progress import Progress
 from model.training.data.folder import Instance, LabelledFolder
@@ -58,23 +57,8 @@ def mask_folder(folder: LabelledFolder, out: Path, *, images: Path | None = None
     root = root.parent if root.name == "annotations" else root
     if out.resolve().is_relative_to(root.resolve()):
         raise OutputError(f"{out}: expected a folder outside the data set {root}")
-    aside = out.with_name(f".{out.name}.part")
-    try:
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise OutputError(
-                f"{out}: expected a new or empty folder, got one that holds something"
-            )
-        if aside.exists():
-            raise OutputError(f"{aside}: left by a run that was ended; delete it, then run again")
-        aside.mkdir(parents=True)
-        try:
-            done = _write(folder, aside, root=root if images is None else images, images=images)
-            aside.replace(out)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
-    except OSError as error:
-        raise OutputError(f"{out}: cannot be written: {error.strerror or error}") from error
-    return done
+    with folder_made_aside(out) as aside:
+        return _write(folder, aside, root=root if images is None else images, images=images)
 
 
 def _write(folder: LabelledFolder, out: Path, *, root: Path, images: Path | None) -> Masked:

@@ -12,8 +12,7 @@ import click
 
 from model.runtime.detector import Detector
 from model.runtime.engines import EngineOptions
-from model.spec.errors import OutputError
-from model.spec.files import written_aside
+from model.spec.files import folder_made_aside, writing, written_aside
 from model.spec.progress import Progress
 from model.training.data.folder import LabelledFolder, read_folder
 from model.training.data.pictures import find_pictures
@@ -52,14 +51,13 @@ def write_part(
     Args:
         source: Where the pictures lie; their places in it are kept.
         kept: Whose.
-        out: The folder to make.
+        out: The folder to fill.
         data: What was read of `source`, or None where it has no labels.
 
     Raises:
-        OutputError: `out` is there already, or cannot be written.
+        OutputError: `out` cannot be written.
     """
-    try:
-        out.mkdir(parents=True)
+    with writing(out):
         for one in kept:
             target = out / one.picture.path.relative_to(source)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -74,8 +72,6 @@ def write_part(
         labels.parent.mkdir(parents=True, exist_ok=True)
         with written_aside(labels) as aside:
             aside.write_text(json.dumps(content), encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"{out}: cannot be written: {error.strerror or error}") from error
 
 
 @click.command("hardest")
@@ -93,10 +89,8 @@ def command(model: Path, source: Path, out: Path, share: float, *, empty: bool) 
     """Make a data set of the pictures that a detector gets wrong, or nearly.
 
     Least sure of what is there, or surest of what is not. To go on training with (`aggpose train
-    detector --from`), in a part of the time. OUT, which must be new, links to the pictures.
+    detector --from`), in a part of the time. OUT, a new or empty folder, links to the pictures.
     """
-    if out.exists():
-        raise OutputError(f"{out}: expected a new folder, got one that is there already")
     detector = Detector.open(model, EngineOptions(engine="openvino"))
     data = None if empty else read_folder(source)
     if data is None:
@@ -104,12 +98,13 @@ def command(model: Path, source: Path, out: Path, share: float, *, empty: bool) 
         count, found = len(paths), judge_empty(detector, paths)
     else:
         count, found = len(data.pictures), judge(detector, data)
-    judged: list[Judged] = []
-    with Progress(count, "pictures") as progress:
-        for one in found:
-            judged.append(one)
-            progress.step()
-    kept = hardest(judged, share)
-    write_part(source, kept, out, data)
+    with folder_made_aside(out) as aside:
+        judged: list[Judged] = []
+        with Progress(count, "pictures") as progress:
+            for one in found:
+                judged.append(one)
+                progress.step()
+        kept = hardest(judged, share)
+        write_part(source, kept, aside, data)
     least = min(map(error_of, kept))
     click.echo(f"{out}: {len(kept)} of {count} pictures, errors from {least:.2f} on")

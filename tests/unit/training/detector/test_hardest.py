@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from model.runtime.detector import Detections
 from model.spec.arrays import Boxes
-from model.spec.errors import OutputError
+from model.spec.errors import DatasetError, OutputError
 from model.training.data.folder import Picture, read_folder
 from model.training.data.pictures import find_pictures
 from model.training.detector.evaluation import Judged
@@ -84,5 +84,20 @@ def test_the_command(drawn_set: Path, tmp_path: Path) -> None:
     said = call(DETECTOR, drawn_set / "images", tmp_path / "cots", "--empty")
     assert "6 of 12 pictures" in said
     assert not list((tmp_path / "cots").rglob("*.json"))
-    with pytest.raises(OutputError, match="got one that is there already"):
+    with pytest.raises(OutputError, match="got one that holds something"):
         call(DETECTOR, drawn_set, tmp_path / "part")
+
+
+def test_what_fails_in_the_middle_leaves_nothing(drawn_set: Path, tmp_path: Path) -> None:
+    pictures = tmp_path / "cots"
+    pictures.mkdir()
+    for path in find_pictures(drawn_set)[:9]:
+        (pictures / path.name).write_bytes(path.read_bytes())
+    (pictures / "zzz.jpg").write_bytes(b"damaged")
+    with pytest.raises(DatasetError, match=r"zzz\.jpg"):
+        CliRunner().invoke(
+            command,
+            [str(DETECTOR), str(pictures), str(tmp_path / "out"), "--empty"],
+            catch_exceptions=False,
+        )
+    assert [path.name for path in tmp_path.iterdir()] == ["cots"]
