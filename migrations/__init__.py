@@ -51,11 +51,16 @@ def downgrade(url: str, revision: str) -> None:
     Raises:
         DatabaseUrlError: The address is not one of a SQLite file or of PostgreSQL.
         DatabaseUnavailableError: The database does not answer.
-        DatabaseVersionError: There is no such version.
+        DatabaseVersionError: There is no such version, or the tables are older.
     """
     if revision not in {"base", *_known()}:
         raise DatabaseVersionError(f"expected base or one of {sorted(_known())}, got {revision}")
     with _locked(url) as connection:
+        found = _revision(connection)
+        if revision not in {"base", *_older(found)}:
+            raise DatabaseVersionError(
+                f"expected tables of version {revision} or newer, got {found or 'none'}"
+            )
         command.downgrade(_config(connection), revision)
 
 
@@ -123,6 +128,12 @@ def _known() -> set[str]:
     """The versions that this program knows."""
     scripts = ScriptDirectory.from_config(_config())
     return {script.revision for script in scripts.walk_revisions()}
+
+
+def _older(revision: str | None) -> set[str]:
+    """A version and those before it; none, where there are no tables."""
+    scripts = ScriptDirectory.from_config(_config())
+    return {script.revision for script in scripts.iterate_revisions(revision, "base")}
 
 
 def _revision(connection: Connection) -> str | None:

@@ -27,6 +27,7 @@ from service.api.schemas import (
     VideoDetail,
     VideoList,
 )
+from service.client_errors import ProblemError
 from service.connection import WAIT_S, Connection, pause_asked_for_s, read_answer
 
 ResultFile = Literal[
@@ -97,7 +98,7 @@ class Client:
         Args:
             path: The file.
             subject_reference: Your own word for the infant.
-            metadata: To be kept with the video.
+            metadata: To be kept with the video, where nothing is yet.
             progress: Told how many more bytes were sent; a negative number when it starts over.
 
         Raises:
@@ -109,10 +110,14 @@ class Client:
             fields["metadata"] = json.dumps(metadata)
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            # Words about the infant are the service's to compare, which it does on an upload.
-            known = None if fields else self.find_video(sha256)
-            # Bytes that the service knows and has lost are brought back by an upload alone.
-            if known is not None and self.video(known.id).stored is not False:
+            known = self.find_video(sha256)
+            # Words about the infant that it lacks, and bytes that it has lost, come by an upload.
+            if (
+                known is not None
+                and subject_reference in (None, known.subject_reference)
+                and (not metadata or known.metadata)
+                and self.video(known.id).stored is not False
+            ):
                 return known
             told = _Told(file, progress)
 
@@ -189,10 +194,21 @@ class Client:
     def retry(self, job_id: UUID) -> JobSummary:
         """Have a failed or cancelled job tried again, behind its last stored frame.
 
+        One that is queued or runs already is given as it is.
+
         Raises:
-            ClientError: It is neither, or the service does not answer.
+            ClientError: It has succeeded, or the service does not answer.
         """
-        return self._connection.ask(JobSummary, "POST", f"/v1/jobs/{job_id}/retry")
+        try:
+            return self._connection.ask(JobSummary, "POST", f"/v1/jobs/{job_id}/retry")
+        except ProblemError as error:
+            if error.code != "job.not_retryable":
+                raise
+            # The answer to a first request may have got lost on its way.
+            job = self.job(job_id)
+            if job.state not in ("queued", "running"):
+                raise
+            return job
 
     def stills(self, job_id: UUID) -> list[int]:
         """The frames of which there is a masked still.

@@ -156,6 +156,12 @@ class UploadError(ServiceError):
     code = "upload.malformed"
 
 
+class UploadsBusyError(ServiceError):
+    """As many uploads as there may be at a time are on their way."""
+
+    code = "upload.busy"
+
+
 class JobNotFoundError(ServiceError):
     """There is no such job, or it is another tenant's."""
 

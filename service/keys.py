@@ -110,6 +110,16 @@ def recognise(session: Session, text: str) -> ApiKey:
     return row
 
 
+def still_valid(session: Session, caller: Caller) -> None:
+    """Make sure, while a long answer goes on, that its key was not revoked meanwhile.
+
+    Raises:
+        KeyInvalidError: It was.
+    """
+    if not tenants.key_is_valid(session, caller.key_id):
+        raise KeyInvalidError("the API key was revoked")
+
+
 def revoke_key(session: Session, *, prefix: str, now: datetime) -> ApiKey:
     """End a key, at once; gives its row.
 

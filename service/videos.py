@@ -122,6 +122,7 @@ def add_video(  # noqa: PLR0913 - whose, what it is, and what is known of it
     known, new = video_rows.add_video(session, video)
     if not new and known.blob_key == lost_key:
         known.blob_key = upload.blob.key
+    known.user_metadata = known.user_metadata or description.metadata
     said = description.subject_reference
     if known.subject_reference is None:
         known.subject_reference = said

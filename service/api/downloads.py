@@ -48,9 +48,10 @@ def download(request: Request, store: BlobStore, artifact: Artifact, *, name: st
     may_pack = artifact.media_type.startswith(_PACKED)
     if may_pack:
         headers["Vary"] = "Accept-Encoding"
-    if knows(request.headers.get("if-none-match"), plain, packed):
-        return Response(status_code=304, headers=headers)
     packs = may_pack and takes_gzip(request)
+    if knows(request.headers.get("if-none-match"), plain, packed):
+        headers["ETag"] = packed if packs else plain
+        return Response(status_code=304, headers=headers)
     if request.method == "HEAD":
         # Not sent on to the store's own address, which is signed for GET; and it knows no ranges.
         size = store.size(artifact.blob_key)

@@ -15,9 +15,9 @@ from service.api.parameters import JobId, LastEventId
 from service.api.problems import documented
 from service.api.schemas import JobSummary
 from service.database.tables import Job
-from service.errors import JobNotFoundError
+from service.errors import JobNotFoundError, KeyInvalidError
 from service.jobs import FINISHED, find_job
-from service.keys import Caller
+from service.keys import Caller, still_valid
 from service.log_lines import facts_of_request
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["jobs"])
@@ -25,7 +25,7 @@ router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["jobs"])
 SILENCE_S: Final = 15.0
 """After so long without news a comment is sent, so that no proxy thinks the connection dead."""
 LONGEST_S: Final = 900.0
-"""A stream ends after so long and the client comes back: a revoked key is not served for ever."""
+"""A stream ends after so long, and the client comes back: none is held for ever."""
 _AGAIN_MS: Final = 2000
 
 _EVENT: Final[dict[str, Any]] = {
@@ -76,7 +76,7 @@ async def follow(
 async def _news(
     service: Service, caller: Caller, job: Job, known: int | None
 ) -> AsyncIterator[bytes]:
-    """The events, until the job has ended or is deleted, or the stream has lasted long enough."""
+    """The events, until the job or the key has ended, or the stream has lasted long enough."""
     until_s = time.monotonic() + LONGEST_S
     yield f"retry: {_AGAIN_MS}\n\n".encode()
     while time.monotonic() < until_s:
@@ -90,7 +90,7 @@ async def _news(
         await service.watch.changed(job.id, known, SILENCE_S)
         try:
             job = await run_in_threadpool(_look_at, service, caller, job.id)
-        except JobNotFoundError:
+        except (JobNotFoundError, KeyInvalidError):
             return
 
 
@@ -100,4 +100,5 @@ def _data(job: Job) -> str:
 
 def _look_at(service: Service, caller: Caller, job_id: UUID) -> Job:
     with service.database.read() as session:
+        still_valid(session, caller)
         return find_job(session, caller.tenant_id, job_id)

@@ -48,7 +48,7 @@ from service.jobs import (
     find_job,
     retry_job,
 )
-from service.keys import Caller
+from service.keys import Caller, still_valid
 from service.leftovers import finish_deletion
 from service.log_lines import facts_of_request
 
@@ -224,6 +224,7 @@ def remove_job(job_id: JobId, service: Parts, caller: Writer) -> None:
 
 def _look_again(service: Service, caller: Caller, job_id: UUID) -> Job:
     with service.database.read() as session:
+        still_valid(session, caller)
         return find_job(session, caller.tenant_id, job_id)
 
 

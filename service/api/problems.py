@@ -48,6 +48,7 @@ PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     CRASHED: (500, "The service has failed"),
     "database.unavailable": (503, "The database does not answer"),
     "blob.unavailable": (503, "The file store does not answer"),
+    "upload.busy": (503, "Too many uploads at this moment"),
     "queue.unavailable": (503, "The broker does not answer"),
     "service.not_ready": (503, "The service is not ready"),
     "blob.full": (507, "There is no room left for files"),
@@ -191,11 +192,18 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError | ValidationError)  # noqa: S101 - likewise
     # Without the values: they may be anything.
     errors = [
-        ProblemError(location=".".join(map(str, one["loc"])), message=one["msg"])
+        ProblemError(location=_location(one["loc"]), message=one["msg"])
         for one in error.errors()
+        if one.get("type") != "none_required"  # "or nothing at all", of each that may be left out
     ]
     detail = "; ".join(f"{one.location}: {one.message}" for one in errors)
     return problem(request.url.path, "request.invalid", detail, errors=errors)
+
+
+def _location(place: tuple[int | str, ...]) -> str:
+    """Where something is wrong, in the client's words: behind a parameter's name come our own."""
+    in_body = place[:1] == ("body",)
+    return ".".join(map(str, place if in_body else place[:2]))
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:

@@ -7,17 +7,24 @@ types are not read at all.
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from anyio import CapacityLimiter
+from anyio import CapacityLimiter, WouldBlock
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
 from service.blobs import BlobStore, StoredBlob
 from service.blobs.receiving import Receiver, receive
-from service.errors import BlobTooLargeError, UploadError, VideoTooLargeError, VideoTypeError
+from service.errors import (
+    BlobTooLargeError,
+    UploadError,
+    UploadsBusyError,
+    VideoTooLargeError,
+    VideoTypeError,
+)
 from service.media_types import JUDGED_BYTES, media_type
 from service.videos import Upload, source_key
 
@@ -27,6 +34,8 @@ if TYPE_CHECKING:
 FILE: Final = "file"
 GATHER_BYTES: Final = 256 << 10
 """So much of a file is gathered before a thread is asked to write it."""
+AT_ONCE: Final = 64
+"""So many videos arrive at a time: with 8 MiB each, half of what the container may have."""
 FORM_BYTES: Final = 128 << 10
 """What the form may have beside the file: fields, and what stands between them."""
 
@@ -53,11 +62,13 @@ class Intake:
         max_bytes: The largest video.
         threads: They open, hash, write and commit, for all uploads: more of them would gain
             nothing, and keep all other requests from the interpreter.
+        places: For videos on their way: each may hold a part of S3's in memory.
     """
 
     store: BlobStore
     max_bytes: int
     threads: CapacityLimiter
+    places: CapacityLimiter = field(default_factory=partial(CapacityLimiter, AT_ONCE))
 
 
 async def read_form(request: Request, intake: Intake, video_id: UUID) -> Form:
@@ -68,6 +79,7 @@ async def read_form(request: Request, intake: Intake, video_id: UUID) -> Form:
         VideoTypeError: The file is no video.
         VideoTooLargeError: The file is larger than the intake takes.
         BlobError: The store failed.
+        UploadsBusyError: Too many are on their way.
         ClientDisconnect: Nobody is there any more.
     """
     kind, options = parse_options_header(request.headers.get("content-type"))
@@ -130,11 +142,22 @@ class _Video:
                 "expected an MP4, QuickTime, Matroska, WebM, AVI, MPEG (TS or PS) or DV file"
             )
         self._kind = kind
+        self._take_place()
         opening = receive(
             self._intake.store, self._key, max_bytes=self._intake.max_bytes,
             threads=self._intake.threads,
         )  # fmt: skip
         return await self._stack.enter_async_context(opening)
+
+    def _take_place(self) -> None:
+        places = self._intake.places
+        try:
+            places.acquire_on_behalf_of_nowait(self)
+        except WouldBlock:
+            raise UploadsBusyError(
+                f"{places.total_tokens:g} uploads are on their way: try again"
+            ) from None
+        self._stack.callback(places.release_on_behalf_of, self)
 
     @asynccontextmanager
     async def _errors(self) -> AsyncIterator[None]:

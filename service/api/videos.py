@@ -69,7 +69,7 @@ _FORM: Final[dict[str, Any]] = {
                         "metadata": {
                             "type": "string",
                             "contentMediaType": "application/json",
-                            "description": "A JSON object to keep with the video",
+                            "description": "A JSON object to keep with it, where none is yet",
                             "example": '{"week": 12}',
                         },
                     },
@@ -86,7 +86,7 @@ _FORM: Final[dict[str, Any]] = {
     openapi_extra=_FORM,
     responses=documented(
         "upload.malformed", "video.conflict", "video.too_large", "video.unsupported_container",
-        "model.unknown", "job.idempotency_conflict", "blob.full", "blob.unavailable",
+        "model.unknown", "job.idempotency_conflict", "blob.full", "blob.unavailable", "upload.busy",
     )
     | {200: {"model": UploadAnswer, "description": "These bytes were uploaded before"}},
 )  # fmt: skip

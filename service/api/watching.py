@@ -8,6 +8,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
+from contextvars import Context
 from typing import Final
 from uuid import UUID
 
@@ -41,7 +42,8 @@ class JobWatch:
         woken = asyncio.Event()
         self._waiting[job_id][woken] = revision
         if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look())
+            # Not in the context of this request, whose lines in the log are marked as its own.
+            self._looking = asyncio.create_task(self._look(), context=Context())
         try:
             with suppress(TimeoutError):
                 await asyncio.wait_for(woken.wait(), seconds)

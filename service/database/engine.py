@@ -4,9 +4,10 @@ Only the edge opens sessions, and a write session commits at its end: nothing el
 """
 
 import json
+import os
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -16,7 +17,7 @@ from typing import Any, Final
 
 import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select, text
-from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor, Dialect
 from sqlalchemy.exc import (
     ArgumentError,
     DataError,
@@ -156,6 +157,7 @@ def open_engine(url: str, *, pool_size: int = 10, patience_s: float = 10.0) -> E
         connect_args={} if sqlite else _postgresql_arguments(patience_s),
     )
     if sqlite:
+        event.listen(engine, "do_connect", _keep_to_ourselves)
         event.listen(engine, "connect", partial(_set_up_sqlite, patience_s=patience_s))
         event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -207,13 +209,41 @@ def _address(url: str) -> URL:
 
 
 def _postgresql_arguments(patience_s: float) -> dict[str, Any]:
-    """What PostgreSQL is told when a connection opens."""
+    """What PostgreSQL is told when a connection opens.
+
+    A host that vanished is noticed by the system below: what is sent and not acknowledged in
+    time, or a probe while an answer is waited for. Its own patience is up to two hours.
+    """
     patience_ms = round(patience_s * 1000)
     return {
         "connect_timeout": max(2, round(patience_s)),
+        "tcp_user_timeout": patience_ms,
+        "keepalives_idle": max(1, round(patience_s / 2)),
+        "keepalives_interval": max(1, round(patience_s / 6)),
+        "keepalives_count": 3,
         "options": f"-c lock_timeout={patience_ms}"
         f" -c idle_in_transaction_session_timeout={patience_ms}",
     }
+
+
+def _keep_to_ourselves(
+    _dialect: Dialect,
+    _connection: ConnectionPoolEntry,
+    arguments: Sequence[Any],
+    options: Mapping[str, Any],
+) -> None:
+    """Make a new SQLite file readable by its owner alone; those that SQLite adds follow it.
+
+    Raises:
+        DatabaseUnavailableError: It cannot be made.
+    """
+    if options.get("uri"):
+        return
+    try:
+        os.close(os.open(arguments[0], os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DatabaseUnavailableError(f"the database does not answer: {reason}") from error
 
 
 def _set_up_sqlite(

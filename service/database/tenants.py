@@ -59,6 +59,12 @@ def find_key(session: Session, *, prefix: str) -> ApiKey | None:
     return session.scalars(_KEY_BY_PREFIX, {"prefix": prefix}).one_or_none()
 
 
+def key_is_valid(session: Session, key_id: UUID) -> bool:
+    """Whether the key is there and not revoked."""
+    query = select(ApiKey.id).where(ApiKey.id == key_id, ApiKey.revoked_at.is_(None))
+    return session.scalars(query).one_or_none() is not None
+
+
 def list_keys(session: Session, tenant_id: UUID | None = None) -> Sequence[ApiKey]:
     """A tenant's keys, or everybody's, oldest first."""
     query = select(ApiKey).order_by(ApiKey.created_at, ApiKey.id)

@@ -4,9 +4,11 @@ import time
 from pathlib import Path
 from threading import Event, Thread
 
+import psycopg
 import pytest
 from sqlalchemy import insert, select, text, update
 
+import migrations
 from service.database.engine import WRITING, Database, current_time, open_engine
 from service.database.tables import Job, Tenant
 from service.database.tenants import find_tenant
@@ -197,3 +199,35 @@ def test_a_new_file_has_many_first_users_at_once(tmp_path: Path) -> None:
             engine.dispose()
 
         at_once(use, 4)
+
+
+def test_a_host_that_vanished_is_not_waited_for_by_the_hour(
+    database: Database, backend: str
+) -> None:
+    if backend == "sqlite":
+        return  # a file has no host
+    with database.read() as session:
+        connection = session.connection().connection.driver_connection
+        assert isinstance(connection, psycopg.Connection)
+        told = {
+            name: int(value)
+            for name, value in connection.info.get_parameters().items()
+            if name.startswith(("keepalives", "tcp_user"))
+        }
+    assert 0 < told["tcp_user_timeout"] <= 10_000
+    assert told["keepalives_idle"] + told["keepalives_interval"] * told["keepalives_count"] <= 15
+
+
+def test_a_new_sqlite_file_is_its_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / "new.sqlite"
+    migrations.upgrade(f"sqlite:///{path}")
+    database = Database(f"sqlite:///{path}")
+    make_tenant(database)
+    found = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    database.close()
+    assert found == dict.fromkeys(("new.sqlite", "new.sqlite-wal", "new.sqlite-shm"), 0o600)
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseUnavailableError, match="No such file or directory"):
+        Database(f"sqlite:///{tmp_path}/no/new.sqlite").check()

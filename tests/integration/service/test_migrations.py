@@ -146,6 +146,17 @@ def test_tables_of_another_version_are_refused(empty_url: str) -> None:
         migrations.require_head(empty_url)
 
 
+def test_going_back_to_a_newer_version_is_refused(empty_url: str) -> None:
+    with pytest.raises(DatabaseVersionError, match="version 0001 or newer, got none"):
+        migrations.downgrade(empty_url, "0001")
+    migrations.upgrade(empty_url)
+    migrations.downgrade(empty_url, "0003")
+    migrations.downgrade(empty_url, "0001")
+    with pytest.raises(DatabaseVersionError, match="version 0003 or newer, got 0001"):
+        migrations.downgrade(empty_url, "0003")
+    assert migrations.current(empty_url) == "0001"
+
+
 def test_a_version_that_does_not_exist_is_refused(database_url: str) -> None:
     with pytest.raises(DatabaseVersionError, match=r"expected base or one of .*, got 7"):
         migrations.downgrade(database_url, "7")

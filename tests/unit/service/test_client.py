@@ -120,12 +120,63 @@ def test_a_known_video_whose_bytes_are_lost_is_sent_again(tmp_path: Path) -> Non
 
 
 def test_words_about_the_infant_go_along(tmp_path: Path) -> None:
-    service = Service(httpx.Response(200, json={"video": VIDEO, "job": None}))
+    none = httpx.Response(200, json={"items": [], "next": None})
+    service = Service(none, httpx.Response(201, json={"video": VIDEO, "job": None}))
     with service.client() as client:
         client.upload(film(tmp_path), subject_reference="ward3-0017", metadata={"week": 12})
-    (sent,) = service.seen
+    _, sent = service.seen
     assert b'name="subject_reference"\r\n\r\nward3-0017\r\n' in sent.content
     assert b'name="metadata"\r\n\r\n{"week": 12}\r\n' in sent.content
+
+
+@pytest.mark.parametrize(
+    ("has", "says", "sent"),
+    [
+        ({"subject_reference": "a"}, {"subject_reference": "a"}, False),
+        ({"subject_reference": "a"}, {}, False),
+        ({"subject_reference": None}, {"subject_reference": "a"}, True),
+        ({"subject_reference": "b"}, {"subject_reference": "a"}, True),  # the service refuses it
+        ({"metadata": {"week": 12}}, {"metadata": {"week": 13}}, False),  # the first one stays
+        ({"metadata": {}}, {"metadata": {"week": 12}}, True),
+        ({"metadata": {}}, {"metadata": {}}, False),
+    ],
+)
+def test_a_known_video_is_sent_again_for_words_that_it_lacks(
+    tmp_path: Path, has: dict[str, Any], says: dict[str, Any], *, sent: bool
+) -> None:
+    known = VIDEO | {"subject_reference": None, "metadata": {}} | has
+    service = Service(
+        httpx.Response(200, json={"items": [known], "next": None}),
+        httpx.Response(200, json={"video": known, "job": None})
+        if sent
+        else httpx.Response(200, json=known | {"stored": True}),
+    )
+    with service.client() as client:
+        client.upload(film(tmp_path), **says)
+    assert service.seen[1].method == ("POST" if sent else "GET")
+
+
+@pytest.mark.parametrize("state", ["queued", "running"])
+def test_a_retry_whose_answer_was_lost_has_happened(state: str) -> None:
+    service = Service(
+        httpx.Response(200, json=JOB),
+        httpx.ReadError("gone"),
+        problem(409, "job.not_retryable"),
+        httpx.Response(200, json=JOB | {"state": state}),
+    )
+    with service.client() as client:
+        client.job(JOB_ID)
+        assert client.retry(JOB_ID).state == state
+
+
+def test_a_job_that_has_succeeded_is_not_tried_again() -> None:
+    done = httpx.Response(200, json=JOB | {"state": "succeeded"})
+    with (
+        Service(problem(409, "job.not_retryable"), done).client() as client,
+        pytest.raises(ProblemError) as caught,
+    ):
+        client.retry(JOB_ID)
+    assert caught.value.code == "job.not_retryable"
 
 
 def test_an_upload_that_broke_off_starts_over(tmp_path: Path, pauses: list[float]) -> None:

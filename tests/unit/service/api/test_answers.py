@@ -7,7 +7,7 @@ import re
 import threading
 import time
 from collections.abc import AsyncIterator
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import jsonschema_rs
 import pytest
@@ -92,6 +92,19 @@ def test_a_crash_says_nothing_of_itself(api: Api, monkeypatch: pytest.MonkeyPatc
     answer = api.get("/v1/jobs")
     assert (answer.status_code, answer.json()["code"]) == (500, "service.crashed")
     assert "Anna" not in answer.text
+
+
+def test_a_parameter_that_does_not_fit_is_told_by_its_name(shared_api: Api) -> None:
+    wrong = {"limit": "many", "state": "asleep", "created_after": "now"}
+    answer = shared_api.get("/v1/jobs", params=wrong)
+    assert (answer.status_code, answer.json()["code"]) == (422, "request.invalid")
+    told = [error["location"] for error in answer.json()["errors"]]
+    assert told == ["query.state", "query.created_after", "query.limit"]
+    assert "None" not in answer.text
+    headers, body = {"Idempotency-Key": "x" * 300}, {"video_id": str(uuid4())}
+    answer = shared_api.ask("POST", "/v1/jobs", headers=headers, json=body)
+    told = [error["location"] for error in answer.json()["errors"]]
+    assert told == ["header.idempotency-key"]
 
 
 def test_a_database_that_is_away_is_told(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,6 +115,14 @@ def test_known_bytes_without_an_infant_are_given_one(api: Api) -> None:
     assert len(blobs(api)) == 1
 
 
+def test_known_bytes_are_given_metadata_once(api: Api) -> None:
+    first = api.upload().json()["video"]
+    told = api.upload(fields={"metadata": '{"week": 12}'}).json()["video"]
+    assert told == first | {"metadata": {"week": 12}}
+    assert api.upload(fields={"metadata": '{"week": 13}'}).json()["video"] == told
+    assert api.upload().json()["video"] == told
+
+
 def nested(levels: int, opened: str, closed: str) -> str:
     """Metadata of so many objects or lists, one in the other."""
     return '{"a":' + opened * (levels - 2) + "[]" + closed * (levels - 2) + "}"
@@ -231,6 +239,26 @@ def test_a_size_that_is_declared_too_large_is_refused_before_anything_is_read(ap
     )
     assert (answer.status_code, answer.json()["code"]) == (413, "video.too_large")
     assert not read
+
+
+def test_so_many_uploads_at_a_time_and_no_more(api: Api) -> None:
+    places = api.service.intake.places
+
+    async def take_all() -> None:
+        for number in range(int(places.total_tokens)):
+            places.acquire_on_behalf_of_nowait(number)
+
+    async def give_one_back() -> None:
+        places.release_on_behalf_of(0)
+
+    api.portal.call(take_all)
+    answer = api.upload()
+    assert (answer.status_code, answer.json()["code"]) == (503, "upload.busy")
+    assert answer.headers["retry-after"] == "5"
+    assert blobs(api) == []
+    api.portal.call(give_one_back)
+    assert api.upload(MP4 + bytes(1 << 20)).status_code == 413
+    assert api.upload().status_code == 201  # those that have ended give their places back
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
