@@ -87,7 +87,7 @@ def local_video(held: HeldJob, store: BlobStore) -> Iterator[Path]:
     if video is None:
         raise VideoNotFoundError(f"there is no video {video_id}")
     with ExitStack() as fetched:
-        fetching = partial(store.local_path, video.blob_key, got_on=held.fetched_more)
+        fetching = partial(store.local_path, video.blob_key, got_on=held.got_on)
         yield held.patiently(lambda: fetched.enter_context(fetching()))
 
 

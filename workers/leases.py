@@ -115,8 +115,8 @@ class HeldJob:
         """Say that so many more frames are handled: without that, the lease is not renewed long."""
         self._frames += frames
 
-    def fetched_more(self) -> None:
-        """Say that more of the video has arrived here, which counts as a frame.
+    def got_on(self) -> None:
+        """Say that work without frames gets on, as when a video arrives; it counts as a frame.
 
         Raises:
             CancelledError: The work is to end early.

@@ -119,6 +119,7 @@ def _blocks(held: HeldJob) -> Iterator[Rows]:
         block = held.read(query)
         if block is None:
             return
+        held.got_on()
         yield block
         start = int(block.frame_index[-1]) + 1
 
@@ -133,6 +134,7 @@ def _make(
     """
     parameters = read_parameters(held.job.parameters)
     derived = derive(frames.rows, frames.skeleton, smoothing_settings(parameters))
+    held.got_on()
     window = extraction_settings(parameters).window
     with (
         local_video(held, store) as path,
@@ -142,8 +144,10 @@ def _make(
         facts = source.facts  # now that all of it was read
     header = replace(frames.header, video=sequence_video(facts))
     write_sequence(folder, header, frames.rows)
+    held.got_on()
     more = {**header.parameters, **derived.smoothing.as_parameters()}
     write_sequence(folder, replace(header, series="filtered", parameters=more), derived.rows)
+    held.got_on()
     timings = {**held.job.timings, **seconds}
     quality = quality_of(
         frames.rows, frames.sightings, facts, frames.skeleton, timings,
@@ -173,7 +177,7 @@ def _render(
     made = render_preview(
         source, frames.rows, frames.sightings, frames.skeleton, folder / "preview.mp4",
         preview_settings(parameters), displayed_wh=frames.header.video.displayed_wh,
-        on_still=add, cancelled=held.must_stop,
+        on_still=add, on_progress=lambda _frames: held.got_on(), cancelled=held.must_stop,
     )  # fmt: skip
     keep()
     return {f"preview {name}": seconds for name, seconds in made.seconds.items()}

@@ -139,31 +139,57 @@ def head_region(
         SkeletonError: A skeleton of which no head is known.
     """
     check_array("keypoints_xy", keypoints_xy, (skeleton.num_keypoints, 2), np.float32)
+    if box_xyxy is not None:
+        check_array("box_xyxy", box_xyxy, (4,), np.float32)
+        box_xyxy = box_xyxy[None]
+    region = head_regions(keypoints_xy[None], skeleton, box_xyxy)[0]
+    return region if np.isfinite(region).all() else None
+
+
+def head_regions(
+    keypoints_xy: NDArray[np.float32],
+    skeleton: Skeleton,
+    box_xyxy: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
+    """`head_region` of N infants or frames.
+
+    Args:
+        keypoints_xy: float32 (N, K, 2) px, NaN where missing.
+        skeleton: Says which keypoint is which; infant21 or coco17.
+        box_xyxy: float32 (N, 4) px, if known.
+
+    Returns:
+        float32 (N, P, 2) px; NaN where the head cannot be placed.
+
+    Raises:
+        ArrayError: Another shape or dtype.
+        SkeletonError: A skeleton of which no head is known.
+    """
+    check_array("keypoints_xy", keypoints_xy, ("N", skeleton.num_keypoints, 2), np.float32)
     if skeleton.id not in _ANATOMY:
         known = ", ".join(_ANATOMY)
         raise SkeletonError(f"expected a skeleton of {known} to find heads, got {skeleton.id!r}")
-    anatomy = _ANATOMY[skeleton.id]
-    sizes = [0.0]
+    anatomy, count = _ANATOMY[skeleton.id], len(keypoints_xy)
+    diameter = np.zeros(count)
     for one, other, diameters in anatomy.diameters:
-        apart = _mean(keypoints_xy, skeleton, one) - _mean(keypoints_xy, skeleton, other)
-        sizes.append(diameters * float(np.nan_to_num(np.linalg.norm(apart))))
+        apart = _means(keypoints_xy, skeleton, one) - _means(keypoints_xy, skeleton, other)
+        diameter = np.fmax(diameter, diameters * np.linalg.norm(apart, axis=1))
     if box_xyxy is not None:
-        check_array("box_xyxy", box_xyxy, (4,), np.float32)
-        sizes.append(_HEAD_PER_BOX * float((box_xyxy[2:] - box_xyxy[:2]).max() + 1))
-    diameter = max(sizes)
-    if diameter <= 0:
-        return None
-    own = keypoints_xy[list(skeleton.head)].astype(np.float64)
-    own = own[np.isfinite(own).all(1)]
+        check_array("box_xyxy", box_xyxy, (count, 4), np.float32)
+        longer = (box_xyxy[:, 2:] - box_xyxy[:, :2]).max(1).astype(np.float64)
+        diameter = np.fmax(diameter, _HEAD_PER_BOX * (longer + 1))
+    middle_xy, reach = np.full((count, 2), np.nan), np.zeros(count)
     for place in anatomy.places:
-        middle = np.zeros(2)
-        for names, weight in place.weights:
-            middle = middle + weight * _mean(keypoints_xy, skeleton, names)
-        if np.isfinite(middle).all():
-            farthest = np.linalg.norm(own - middle, axis=1).max() if len(own) else 0.0
-            radius = max(place.reach * diameter, float(farthest) + _RIM * diameter)
-            return _around_circle(middle, max(radius, SMALLEST_CELL_PX))
-    return None
+        means = (weight * _means(keypoints_xy, skeleton, names) for names, weight in place.weights)
+        here_xy = np.sum(list(means), axis=0)
+        first = np.isnan(middle_xy[:, 0]) & np.isfinite(here_xy).all(1)
+        middle_xy[first], reach[first] = here_xy[first], place.reach
+    middle_xy[diameter <= 0] = np.nan
+    own_xy = keypoints_xy[:, list(skeleton.head)].astype(np.float64)
+    own_xy[~np.isfinite(own_xy)] = np.nan
+    farthest = np.fmax.reduce(np.linalg.norm(own_xy - middle_xy[:, None], axis=2), axis=1)
+    radius = np.fmax(reach * diameter, farthest + _RIM * diameter)
+    return _around_circles(middle_xy, np.fmax(radius, SMALLEST_CELL_PX))
 
 
 def cover(
@@ -245,19 +271,23 @@ def regions_mask(
     return np.asarray(grown[2:-2, 2:-2], np.bool_)
 
 
-def _mean(
+def _means(
     keypoints_xy: NDArray[np.float32], skeleton: Skeleton, names: Sequence[str]
 ) -> NDArray[np.float64]:
-    """The mean (2,) of those of the named keypoints that are labelled; NaN where none is."""
-    points = keypoints_xy[[skeleton.index(name) for name in names]].astype(np.float64)
-    points = points[np.isfinite(points).all(1)]
-    return np.asarray(points.mean(0) if len(points) else np.full(2, np.nan))
+    """The means (N, 2) of those of the named keypoints that are labelled; NaN where none is."""
+    points = keypoints_xy[:, [skeleton.index(name) for name in names]].astype(np.float64)
+    known = np.asarray(np.isfinite(points).all(2))
+    sums = np.where(known[..., None], points, 0.0).sum(1)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(sums / known.sum(1)[:, None])
 
 
-def _around_circle(middle_xy: NDArray[np.float64], radius_px: float) -> NDArray[np.float32]:
+def _around_circles(
+    middle_xy: NDArray[np.float64], radius_px: NDArray[np.float64]
+) -> NDArray[np.float32]:
     angles = np.arange(_CORNERS) * 2 * np.pi / _CORNERS
-    ring = np.stack([np.cos(angles), np.sin(angles)], 1) * radius_px / np.cos(np.pi / _CORNERS)
-    return np.asarray(middle_xy + ring, np.float32)
+    ring = np.stack([np.cos(angles), np.sin(angles)], 1) / np.cos(np.pi / _CORNERS)
+    return np.asarray(middle_xy[:, None] + ring * radius_px[:, None, None], np.float32)
 
 
 def _whole_cells(touched: NDArray[np.bool_], cell_px: int) -> slice:

@@ -13,6 +13,7 @@ from model.spec.head_mask import (
     Style,
     cover,
     head_region,
+    head_regions,
     region_mask,
     regions_mask,
 )
@@ -115,6 +116,25 @@ def test_an_infants_head_lies_around_its_eyes_and_chin() -> None:
     assert mask[50, 70], "an ear"
     assert mask[50, 130], "the other"
     assert not mask[140, 100], "the navel"
+
+
+@pytest.mark.parametrize("skeleton", [INFANT, PERSON], ids=lambda one: one.id)
+@pytest.mark.parametrize("boxed", [False, True])
+def test_many_at_once_are_each_as_if_alone(skeleton: Skeleton, *, boxed: bool) -> None:
+    rng = np.random.default_rng(7)
+    points = (rng.random((200, skeleton.num_keypoints, 2)) * 300).astype(np.float32)
+    points[rng.random(points.shape[:2]) < rng.random((200, 1))] = np.nan
+    points[3], points[5], points[7, 0] = np.nan, 9.0, np.inf
+    corners = np.sort(rng.random((200, 2, 2)) * 300, axis=1).reshape(200, 4).astype(np.float32)
+    regions = head_regions(points, skeleton, corners if boxed else None)
+    placed = 0
+    for region, alone, box in zip(regions, points, corners, strict=True):
+        wanted = head_region(alone, skeleton, box if boxed else None)
+        placed += wanted is not None
+        assert np.isfinite(region).all() if wanted is not None else np.isnan(region).all()
+        if wanted is not None:
+            np.testing.assert_array_equal(region, wanted)
+    assert 100 < placed < 200
 
 
 def test_it_turns_and_grows_with_the_infant() -> None:

@@ -121,14 +121,14 @@ def test_a_video_that_takes_long_to_fetch_is_no_standstill(
 ) -> None:
     with held_job(database, job_id, []) as held:
         for _ in range(20):
-            held.fetched_more()
+            held.got_on()
             time.sleep(0.05)
         before = find(database, job_id).lease_until
-        held.fetched_more()
+        held.got_on()
         job = wait_for(database, job_id, lambda job: job.frames_handled == 21)
         held.note_cancel(requested=True)
         with pytest.raises(CancelledError):
-            held.fetched_more()
+            held.got_on()
     assert before is not None
     assert job.lease_until is not None
     assert job.lease_until > before

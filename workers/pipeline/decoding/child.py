@@ -42,6 +42,7 @@ def main(parent_pid: int, line: int, video: int, memory: int) -> None:
     die_with_parent(parent_pid)
     channel = Channel(socket.socket(fileno=line))
     try:
+        channel.send(Alive())
         _serve(channel, video, memory)
     except VideoError as error:
         channel.send(Failed(error.code, str(error)))

@@ -8,7 +8,7 @@ from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from model.spec.sequence import NO_PTS
 from workers.pipeline.decoding.colour import Colour
@@ -29,6 +29,8 @@ from workers.pipeline.errors import (
 )
 from workers.pipeline.video import VideoFacts, VideoFrame
 
+_START_S: Final = 30.0
+"""Until the decoding process runs: on a busy machine it takes its time, whatever the file is."""
 _LEAST_AHEAD = 4
 """Frames that are decoded while the caller holds all the windows that it may; at best a window."""
 
@@ -231,6 +233,9 @@ class DecodedWindow:
 
 
 def _facts_from(decoder: DecoderProcess, limits: Limits) -> Facts:
+    started = decoder.receive(max(limits.stall_s, _START_S))
+    if not isinstance(started, Alive):
+        raise DecoderCrashedError(f"expected a sign of life, got {type(started).__name__}")
     decoder.send(Start(asdict(limits)))
     facts = decoder.receive(limits.stall_s)
     if not isinstance(facts, Facts):

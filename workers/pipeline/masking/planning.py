@@ -8,6 +8,7 @@ too: a face that shows in one frame of a thousand is known for ever.
 """
 
 import math
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from model.spec.errors import ArrayError
 from model.spec.geometry import Size
-from model.spec.head_mask import MOSAIC_CELLS, head_region
+from model.spec.head_mask import MOSAIC_CELLS, head_regions
 from model.spec.sequence import STATUSES, Rows, Sightings
 from model.spec.skeleton import Skeleton
 from workers.pipeline.forward_time import going_forward
@@ -24,6 +25,8 @@ from workers.pipeline.masking.seen_heads import grown_corners, heads_by_frame
 
 _OK: Final = STATUSES.index("ok")
 _LOW: Final = STATUSES.index("low_confidence")
+_AT_ONCE: Final = 1024
+"""Frames that are planned together."""
 _MOST_NEIGHBOURS: Final = 64
 """Frames on each side that lend their circles at most, whatever their time stamps say."""
 _ENDLESS_S: Final = 1e12
@@ -41,12 +44,14 @@ _UPPER_BODY_MARGIN: Final = 0.4
 """How much the box of the upper body's keypoints grows, for the head beyond them."""
 
 
-def plan_masks(
+def plan_masks(  # noqa: PLR0913 - what a plan follows from
     rows: Rows,
     sightings: Sightings,
     skeleton: Skeleton,
     displayed_wh: Size,
     settings: MaskSettings,
+    *,
+    on_progress: Callable[[], None] = lambda: None,
 ) -> MaskPlan:
     """Plan what is covered in all frames of a video.
 
@@ -56,6 +61,7 @@ def plan_masks(
         skeleton: Of the rows' keypoints.
         displayed_wh: Size of the displayed picture, px.
         settings: How much is covered.
+        on_progress: Called now and then: a long film takes minutes. It may raise, to end this.
 
     Raises:
         ArrayError: Rows that leave out frames, other keypoints than the skeleton's, or sightings in
@@ -67,19 +73,24 @@ def plan_masks(
         raise ArrayError("rows: expected every frame from 0 on, got others")
     time_s = _forward(rows.time_s)
     steady_xy = _steadied(rows, time_s)
-    found = tuple(
-        _head_circle(steady_xy[i], rows.box_xyxy[i], skeleton, settings) for i in range(count)
-    )
+    found_in_turn: list[Polygon | None] = []
+    for start in range(0, count, _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        found_in_turn += _head_circles(steady_xy[part], rows.box_xyxy[part], skeleton, settings)
+        on_progress()
+    found = tuple(found_in_turn)
     trusted = rows.status == _OK
     circles = tuple(
         one if ok else None for one, ok in zip(found, trusted, strict=True)
     )  # what is not trusted is not lent to the frames around
     neighbours = _neighbours(time_s, settings.hold_s)
     seen = heads_by_frame(sightings, rows.box_xyxy, time_s, settings)
+    on_progress()
     unsure = _unsure_covers(rows, found, circles, neighbours, skeleton)
     own = tuple((*heads, *covers) for heads, covers in zip(seen, unsure, strict=True))
     reasons = _reasons(circles, neighbours, unsure, seen)
     reasons |= _seen_reasons(seen, found, rows.box_xyxy)
+    on_progress()
     return MaskPlan(
         displayed_wh=displayed_wh,
         style=settings.style,
@@ -132,25 +143,26 @@ def _steadied(rows: Rows, time_s: NDArray[np.float64]) -> NDArray[np.float32]:
     return steady_xy
 
 
-def _head_circle(
+def _head_circles(
     keypoints_xy: NDArray[np.float32],
     box_xyxy: NDArray[np.float32],
     skeleton: Skeleton,
     settings: MaskSettings,
-) -> Polygon | None:
-    """The circle around the head that a frame's keypoints give; None where they make no sense."""
-    if not np.isfinite(box_xyxy).all():
-        return None
-    region = head_region(keypoints_xy, skeleton)
-    if region is None:
-        return None
-    middle, radius = region.mean(0), float(np.ptp(region[:, 0])) / 2
-    nearest = middle.clip(box_xyxy[:2], box_xyxy[2:])
-    if np.linalg.norm(middle - nearest) > radius:
-        return None  # nowhere near the infant
-    least = _LEAST_CIRCLE * float((box_xyxy[2:] - box_xyxy[:2]).max() + 1)
-    grown = max(1.0, least / radius) * (1 + settings.head_margin)
-    return np.asarray(middle + (region - middle) * grown, np.float32)
+) -> list[Polygon | None]:
+    """Circles around the head that frames' keypoints give; None where they make no sense."""
+    regions = head_regions(keypoints_xy, skeleton)
+    middles, radii = regions.mean(1), np.ptp(regions[..., 0], axis=1) / 2
+    nearest = middles.clip(box_xyxy[:, :2], box_xyxy[:, 2:])
+    # Not where either is missing, and not where the head is nowhere near the infant.
+    near = np.linalg.norm(middles - nearest, axis=1) <= radii
+    sensible = near & np.isfinite(box_xyxy).all(1)
+    least = _LEAST_CIRCLE * ((box_xyxy[:, 2:] - box_xyxy[:, :2]).max(1) + 1)
+    grown = np.maximum(1.0, least / radii) * (1 + settings.head_margin)
+    circles = middles[:, None] + (regions - middles[:, None]) * grown[:, None, None]
+    return [
+        np.asarray(circle, np.float32) if makes_sense else None
+        for circle, makes_sense in zip(circles, sensible.tolist(), strict=True)
+    ]
 
 
 def _unsure_covers(

@@ -53,7 +53,12 @@ def heads_by_frame(
     count = len(time_s)
     if len(looks) and not 0 <= looks[0] <= looks[-1] < count:
         raise ArrayError(f"sightings: expected frames 0 to {count - 1}, got others")
-    seen = [_others_and_heads(sightings, int(look), box_xyxy[look]) for look in looks]
+    order = np.argsort(sightings.frame_index, kind="stable")
+    ends = np.searchsorted(sightings.frame_index[order], looks, "right")
+    seen = [
+        _others_and_heads(sightings, here, box_xyxy[look])
+        for look, here in zip(looks, np.split(order, ends), strict=False)
+    ]
     frames: list[list[Polygon]] = [[] for _ in range(count)]
 
     def put(polygon: Polygon, first: int, last: int) -> None:
@@ -87,10 +92,9 @@ def _pairs(count: int) -> Iterator[tuple[int | None, int | None]]:
 
 
 def _others_and_heads(
-    sightings: Sightings, look: int, followed_xyxy: NDArray[np.float32]
+    sightings: Sightings, here: NDArray[np.intp], followed_xyxy: NDArray[np.float32]
 ) -> list[Seen]:
     """What is to be covered of what one look saw: all but the followed infant itself."""
-    here = sightings.frame_index == look
     boxes, classes = sightings.xyxy[here], sightings.class_id[here]
     middles = (boxes[:, :2] + boxes[:, 2:]) / 2
     low, high = followed_xyxy[:2], followed_xyxy[2:]

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import struct
 import zlib
 from dataclasses import dataclass
@@ -116,8 +117,12 @@ def _next_entry(file: BinaryIO) -> Entry | None:
     if len(head) < _HEAD.size:
         return None
     size, checksum = _HEAD.unpack(head)
+    left = os.fstat(file.fileno()).st_size - file.tell()
+    # After a power cut a file may end in zeros, which are an empty entry's right checksum.
+    if not 0 < size <= left:
+        return None
     content = file.read(size)
-    if len(content) < size or zlib.crc32(content) != checksum:
+    if zlib.crc32(content) != checksum:
         return None
     with np.load(io.BytesIO(content), allow_pickle=False) as columns:
         state = json.loads(columns["state"].tobytes())

@@ -69,9 +69,10 @@ class FilmClock:
         first = next((stamp for stamp in stamps if stamp is not None), 0)
         shift = 0 if 0 <= first <= _LATEST_START_S * scale else first
         shifted = [None if stamp is None else stamp - shift for stamp in stamps]
-        ticks, last = [], -1
+        ticks, last, cut = [], -1, 0
         for shown in going_forward(shifted, joined=scale, least=1):
-            last = min(shown, last + _LONGEST_GAP)
+            cut = max(cut, shown - last - _LONGEST_GAP)
+            last = shown - cut
             ticks.append(last)
         return cls(np.array(ticks, np.int64), scale, shift / scale)
 

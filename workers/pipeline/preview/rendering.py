@@ -79,8 +79,9 @@ def render_preview(  # noqa: PLR0913, PLR0917 - a stage takes what those before 
         displayed_wh: Size of the picture that the rows refer to, px; None where it is known to be
             the source's.
         on_still: Takes a frame's index and its JPEG, in order, while the film is being made.
-        on_progress: Told after each window how many more frames are done.
-        cancelled: Asked before each window.
+        on_progress: Told after each window how many more frames are done; 0 while it is planned
+            what is covered, to say that work goes on.
+        cancelled: Asked while it is planned, and after each window.
 
     Raises:
         ArrayError: Rows and sightings that cannot be; see `plan_masks`.
@@ -98,9 +99,17 @@ def render_preview(  # noqa: PLR0913, PLR0917 - a stage takes what those before 
             f"expected a picture of {displayed_wh}, as the rows refer to, got "
             f"{source.facts.displayed_wh}: it is another video"
         )
+
+    def go_on(frames: int = 0) -> None:
+        on_progress(frames)
+        if cancelled():
+            raise CancelledError("the preview was told to stop")
+
     stages = StageClock()
     with stages.stage("plan"):
-        plan = plan_masks(rows, sightings, skeleton, source.facts.displayed_wh, settings.masks)
+        plan = plan_masks(
+            rows, sightings, skeleton, source.facts.displayed_wh, settings.masks, on_progress=go_on
+        )
         clock = FilmClock.of(rows.pts, rows.time_s, source.facts.time_base)
         stills = _stills_at(clock, settings.still_every_s)
     painter = PreviewPainter(plan, rows, skeleton, settings)
@@ -110,15 +119,13 @@ def render_preview(  # noqa: PLR0913, PLR0917 - a stage takes what those before 
         written_film(film_aside, painter.film_wh, clock, settings.quality) as film,
     ):
         for frames in _windows(source, rows.pts, stages):
-            if cancelled():
-                raise CancelledError("the preview was told to stop")
             for frame in frames:
                 picture = painter.paint(frame.index, frame.picture, stages)
                 with stages.stage("encode"):
                     film.write(picture)
                     if stills[frame.index]:
                         on_still(frame.index, _jpeg(picture, settings.jpeg_quality))
-            on_progress(len(frames))
+            go_on(len(frames))
         record = painter.record()
         with record_aside.open("w", encoding="utf-8", newline="") as file:
             file.writelines(record.csv_lines())

@@ -27,7 +27,7 @@ from model.spec.sequence import FILLED, OUTLIER, SWAPPED, FilteredRows, Paramete
 from model.spec.skeleton import Skeleton
 from workers.pipeline.errors import CutoffError, SmoothingError
 from workers.pipeline.smoothing.body_frame import usual_trunk_px
-from workers.pipeline.smoothing.clock import Clock
+from workers.pipeline.smoothing.clock import ROUNDING_S, Clock
 from workers.pipeline.smoothing.gaps import fill_gaps
 from workers.pipeline.smoothing.lowpass import ORDER, low_pass
 from workers.pipeline.smoothing.outliers import find_outliers
@@ -88,12 +88,13 @@ class SmoothingSettings:
     def for_rate(self, frames_per_s: float | None) -> Self:
         """The same with the cut-off that a film of this (upper) rate is filtered with.
 
-        Where the rate is None, nothing is filtered, and there is no cut-off.
+        Where the rate is None, or frames lie farther apart than gaps are filled, nothing is
+        filtered, and there is no cut-off.
 
         Raises:
             CutoffError: The one that was asked for does not fit; the message names the highest.
         """
-        if frames_per_s is None:
+        if frames_per_s is None or 1 / frames_per_s > self.max_gap_s + ROUNDING_S:
             return replace(self, cutoff_hz=None)
         highest_hz = highest_cutoff_hz(frames_per_s)
         if self.cutoff_hz is None:

@@ -67,7 +67,7 @@ def test_a_decoder_that_dies_or_hangs(
     film: Path, number: signal.Signals, error: type[VideoError]
 ) -> None:
     before = belongings()
-    with open_video(film, window=4, windows=1, limits=Limits(stall_s=3.0)) as video:
+    with open_video(film, window=4, windows=1, limits=Limits(stall_s=5.0)) as video:
         windows = iter(video)
         next(windows).release()
         os.kill(video.decoder_pid, number)
@@ -77,6 +77,21 @@ def test_a_decoder_that_dies_or_hangs(
     assert belongings() == before
     with open_video(film, window=60) as video:
         assert len(next(iter(video)).frames) == 60
+
+
+def test_windows_that_are_held_hide_no_stalled_decoder(film: Path) -> None:
+    before = belongings()
+
+    def stall() -> None:
+        with open_video(film, window=4, windows=2, limits=Limits(stall_s=5.0)) as video:
+            windows = iter(video)
+            held = [next(windows)]
+            os.kill(video.decoder_pid, signal.SIGSTOP)
+            held.extend(windows)
+
+    with pytest.raises(DecoderStalledError):
+        stall()
+    assert belongings() == before
 
 
 def test_nothing_is_left_behind(film: Path, tmp_path: Path) -> None:

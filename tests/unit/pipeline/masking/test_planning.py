@@ -91,6 +91,25 @@ def test_head_and_surroundings_are_covered_and_the_body_is_clear() -> None:
     )
 
 
+def test_long_films_are_planned_in_parts_that_can_be_the_last() -> None:
+    rows, parts = _rows(2500), list[int]()
+
+    def on_progress() -> None:
+        parts.append(1)
+        if len(parts) == limit:
+            raise InterruptedError
+
+    limit = 99
+    plan = plan_masks(rows, NOTHING, INFANT, SIZE_WH, MaskSettings(), on_progress=on_progress)
+    assert len(parts) == 3 + 2
+    assert len(plan.circles) == 2500
+    assert all(circle is not None for circle in plan.circles)
+    for limit in range(1, 6):  # noqa: B007 - on_progress reads it
+        parts.clear()
+        with pytest.raises(InterruptedError):
+            plan_masks(rows, NOTHING, INFANT, SIZE_WH, MaskSettings(), on_progress=on_progress)
+
+
 @pytest.mark.parametrize("status", ["no_detection", "decode_error"])
 def test_without_an_infant_everything_is_covered(status: Status) -> None:
     plan = _plan(_rows(9, {4: status}))

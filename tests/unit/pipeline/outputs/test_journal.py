@@ -83,6 +83,19 @@ def test_a_flipped_bit_ends_it(tmp_path: Path) -> None:
     assert [one.state["next"] for one in read(path)] == [3]
 
 
+@pytest.mark.parametrize(
+    "tail", [bytes(4096), bytes(12), b"\xff" * 64, bytes([16, 0, 0, 0, 0, 0, 0, 0]) * 8]
+)
+def test_an_end_of_anything_is_no_entry(tmp_path: Path, tail: bytes) -> None:
+    path = tmp_path / "journal"
+    written(path, entry(0))
+    with path.open("ab") as file:
+        file.write(tail)
+    assert len(read(path)) == 1
+    written(path, entry(3))
+    assert same(read(path)[-1], entry(3))
+
+
 def test_another_file_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "letter.txt"
     path.write_text("Dear colleague,")

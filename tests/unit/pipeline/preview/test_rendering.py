@@ -97,6 +97,7 @@ def test_every_frame_at_its_time_with_stills_and_a_record(film: Frames, tmp_path
     frames, times = _decoded(out)
     assert times == [Fraction(i, 25) for i in range(COUNT)]
     assert (result.frames, result.shift_s, sum(progress)) == (COUNT, 0, COUNT)
+    assert progress[0] == 0  # work went on while it was planned what is covered
     assert result.picture_wh == (640, 480)
     assert frames[0].shape[1::-1] == result.film_wh
     assert set(result.seconds) == {"plan", "decode", "mask", "draw", "encode"}
@@ -302,8 +303,9 @@ def test_a_video_without_frames(film: Frames, tmp_path: Path) -> None:
         )
 
 
-def test_cancelling_leaves_nothing_behind(film: Frames, tmp_path: Path) -> None:
-    answers = iter([False, True])
+@pytest.mark.parametrize("times", [1, 2, 3, 4, 5])  # while it is planned, then after a window
+def test_cancelling_leaves_nothing_behind(film: Frames, tmp_path: Path, times: int) -> None:
+    answers = iter([False] * (times - 1) + [True])
     with pytest.raises(CancelledError):
         render_preview(
             ArraySource(film), _rows(), _sightings(), INFANT, tmp_path / "p.mp4", PLAIN,

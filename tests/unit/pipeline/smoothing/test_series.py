@@ -233,7 +233,7 @@ def test_nobody_asked_so_the_rate_decides() -> None:
         np.testing.assert_array_equal(smooth(rows, INFANT, SETTINGS).rows.keypoints_xy, chosen)
 
 
-@given(st.floats(0.01, 250))
+@given(st.floats(2, 250))
 def test_the_highest_cut_off_can_be_named_given_and_used(frames_per_s: float) -> None:
     highest_hz = highest_cutoff_hz(frames_per_s)
     assert 0.39 * frames_per_s < highest_hz < 0.41 * frames_per_s
@@ -253,6 +253,14 @@ def test_a_cut_off_that_was_asked_for_and_does_not_fit_is_refused() -> None:
     assert no.value.code == "pipeline.cutoff"
     asked = replace(SETTINGS, cutoff_hz=6.0)
     assert asked.for_rate(15) == asked  # just fits
+
+
+def test_where_frames_are_no_stretch_nothing_is_filtered_and_no_cut_off_named() -> None:
+    sparse = replace(LANDSCAPE, time_s=LANDSCAPE.time_s * 25 / 1.9)
+    assert upper_rate(sparse) == pytest.approx(1.9)
+    assert SETTINGS.for_rate(1.9).cutoff_hz is None
+    assert SETTINGS.for_rate(2).cutoff_hz == 0.8
+    assert replace(SETTINGS, max_gap_s=1.0).for_rate(1.9).cutoff_hz == pytest.approx(0.76)
 
 
 def test_where_no_frame_has_a_neighbour_nothing_is_filtered_and_no_cut_off_refused() -> None:
