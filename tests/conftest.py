@@ -13,6 +13,7 @@ import onnx
 import pytest
 import torch
 from filelock import FileLock
+from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 
 from model.export.onnx_export import PoseExport, export_pose_model
@@ -27,6 +28,10 @@ from model.training.data.folder import LabelledFolder
 from tests.folders import MakeFolder, write_folder
 
 DATA = Path(__file__).parent / "data"
+
+# Processes share two cores with others: how long an example takes says nothing.
+settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared")
 
 MICRO = AggPoseSize("aggpose-micro", (8, 16, 40, 64), (1, 2, 3, 1))
 """The size of the reference network."""

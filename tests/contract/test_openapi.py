@@ -88,7 +88,7 @@ def test_no_request_makes_the_api_break_its_word(
         found = subprocess.run(
             command, check=False, capture_output=True, text=True, cwd=tmp_path, timeout=600
         )
-        figures = httpx.get(f"{url}/metrics", headers={"Authorization": bearer}).text
+        figures = httpx.get(f"{url}/metrics", headers={"Authorization": bearer}, timeout=30).text
     assert found.returncode == 0, found.stdout
     # None of this would mean anything if all requests had been refused.
     assert routes_with(figures, 200) >= {

@@ -31,6 +31,27 @@ def head_regions(
     return found, missing
 
 
+def covers(
+    folder: LabelledFolder, picture: Picture, instances: list[Instance]
+) -> list[NDArray[np.float32]]:
+    """Polygons float32 (P, 2) px that leave nobody in a picture recognisable.
+
+    Heads, the whole box of an infant whose head cannot be placed, and those of crowds and of people
+    without keypoints.
+    """
+    heads, unplaced = head_regions(folder, picture, instances)
+    return [*heads, *unplaced, *(corners(box) for box in whole_boxes(folder, picture))]
+
+
+def whole_boxes(folder: LabelledFolder, picture: Picture) -> list[NDArray[np.float32]]:
+    """Boxes float32 (4,) of crowds and of people without keypoints, whose heads may be anywhere."""
+    return [
+        box
+        for boxes_of in (folder.unlabelled, folder.crowds)
+        for box in boxes_of.get(picture.id, ())
+    ]
+
+
 def _held(
     points: NDArray[np.float32], polygons: list[NDArray[np.float32]], picture: Picture
 ) -> bool:

@@ -13,7 +13,7 @@ from model.spec.files import folder_made_aside, written_aside
 from model.spec.head_mask import cover
 from model.spec.progress import Progress
 from model.training.data.folder import Instance, LabelledFolder
-from model.training.data.heads import corners, head_regions
+from model.training.data.heads import corners, head_regions, whole_boxes
 from model.training.data.pictures import read_picture
 
 JPEG_QUALITY = 95
@@ -73,8 +73,7 @@ def _write(folder: LabelledFolder, out: Path, *, root: Path, images: Path | None
             regions, missing = head_regions(folder, picture, of_picture.get(picture.id, []))
             heads += len(regions)
             unplaced += [picture.path.name] * len(missing)
-            others = (folder.unlabelled, folder.crowds)
-            whole = [corners(box) for boxes_of in others for box in boxes_of.get(picture.id, [])]
+            whole = [corners(box) for box in whole_boxes(folder, picture)]
             boxes += len(whole)
             for region in (*regions, *missing, *whole):
                 pixels = cover(pixels, region)

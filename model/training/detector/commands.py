@@ -281,7 +281,7 @@ def evaluate(
     content = json.dumps(report.as_dict(), indent=2) + "\n"
     click.echo(content if as_json else markdown(report), nl=False)
     if out is not None:
-        _write(out, markdown(report), content, misses_sheet([*judged, *scenes], threshold))
+        _write(out, markdown(report), content, misses_sheet([*judged, *scenes], folder, threshold))
 
 
 def _write(out: Path, text: str, content: str, sheet: NDArray[np.uint8] | None) -> None:

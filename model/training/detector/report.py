@@ -1,5 +1,6 @@
 """A detector's figures as Markdown, and a sheet of what it missed, heads covered."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
 
@@ -8,6 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.runtime.detector import CLASSES
+from model.spec.head_mask import cover
+from model.training.data.folder import LabelledFolder
+from model.training.data.heads import covers
 from model.training.data.pictures import read_rgb
 from model.training.detector.evaluation import DetectorReport, Judged
 
@@ -49,10 +53,18 @@ def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
-def misses_sheet(judged: Sequence[Judged], threshold: float) -> NDArray[np.uint8] | None:
+def misses_sheet(
+    judged: Sequence[Judged], data: LabelledFolder, threshold: float
+) -> NDArray[np.uint8] | None:
     """Pictures whose infant was missed or seen where none is, at most 24.
 
-    Labels are green, detections from the threshold on are orange, heads are covered.
+    Labels are green, detections from the threshold on are orange. Heads are covered: those that are
+    labelled, found, or placed by keypoints.
+
+    Args:
+        judged: Pictures of `data`, and others, which show nobody.
+        data: Says where people are.
+        threshold: Detections count from this score on.
 
     Returns:
         uint8 (H, W, 3) RGB, or None where nothing was missed.
@@ -60,7 +72,15 @@ def misses_sheet(judged: Sequence[Judged], threshold: float) -> NDArray[np.uint8
     wrong = [one for one in judged if _is_wrong(one, threshold)]
     if not wrong:
         return None
-    tiles = [_tile(one, threshold) for one in wrong[:_MOST]]
+    labelled, people = set(data.pictures), defaultdict(list)
+    for instance in data.instances:
+        people[instance.picture].append(instance)
+    tiles = [
+        _tile(one, covers(data, one.picture, people[one.picture]), threshold)
+        if one.picture in labelled
+        else _tile(one, (), threshold)
+        for one in wrong[:_MOST]
+    ]
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % _COLUMNS)
     rows = [np.hstack(tiles[i : i + _COLUMNS]) for i in range(0, len(tiles), _COLUMNS)]
     return np.asarray(np.vstack(rows), np.uint8)
@@ -72,9 +92,13 @@ def _is_wrong(one: Judged, threshold: float) -> bool:
     return bool(one.missed("infant", threshold).any())
 
 
-def _tile(one: Judged, threshold: float) -> NDArray[np.uint8]:
+def _tile(
+    one: Judged, hidden: Sequence[NDArray[np.float32]], threshold: float
+) -> NDArray[np.uint8]:
     """One picture, scaled into a tile."""
     picture = read_rgb(one.picture)
+    for polygon in hidden:
+        picture = cover(picture, polygon, "solid")
     found_heads = one.detections.of("head", min_score=_HEAD_SCORE).boxes.xyxy
     for box in (*one.labels["head"].xyxy, *found_heads):
         _rectangle(picture, box, _COVER, -1)

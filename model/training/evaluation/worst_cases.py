@@ -17,7 +17,7 @@ from model.spec.geometry import CropFrame
 from model.spec.skeleton import Skeleton
 from model.spec.warp import warp_crop
 from model.training.data.folder import Instance, LabelledFolder
-from model.training.data.heads import corners, head_regions
+from model.training.data.heads import covers
 from model.training.data.pictures import read_rgb
 from model.training.evaluation.accuracy import THRESHOLDS, errors_in_trunks, labels_of
 from model.training.evaluation.covering import covered
@@ -128,9 +128,7 @@ class _Sheet:
         if self.show_heads:
             return crop
         present = [one for one in self.folder.instances if one.picture.id == instance.picture.id]
-        heads, unplaced = head_regions(self.folder, instance.picture, present)
-        others = self.folder.unlabelled.get(instance.picture.id, ())
-        hidden = [*heads, *unplaced, *(corners(box) for box in others)]
+        hidden = covers(self.folder, instance.picture, present)
         return covered(crop, frame, hidden, instance.box_xyxy)
 
 

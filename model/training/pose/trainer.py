@@ -202,8 +202,8 @@ class Trainer:
                 "loss": loss,
                 "images_per_s": images / max(now - shown, 1e-6),
             }
-            if judged and journal is not None:
-                row |= self._judge()
+            if (judged or stop) and journal is not None:
+                row |= self._judge(choosing=judged)
             shown, images, losses = time.monotonic(), 0, []
             if journal is not None:
                 journal.add(row)
@@ -263,17 +263,22 @@ class Trainer:
             ):
                 mean.lerp_(weight, 1 - decay)
 
-    def _judge(self) -> dict[str, float | None]:
-        """Validate the averaged weights; keep them if they are the best."""
+    def _judge(self, *, choosing: bool) -> dict[str, float | None]:
+        """Validate the averaged weights, and keep them, the best too.
+
+        Where the run is stopped for its time, the best is not chosen: gone on with, it ends as one
+        that never stopped.
+        """
         scores = validate(
             self.average,
             self.val,
             upright=self.recipe.augmentation.upright,
             precision=self.settings.precision,
         )
-        self.state.metrics = {"val_ap": scores.ap, "val_pck20": scores.pck20}
         self._write(LAST, scores)
-        if scores.ap > self.state.best_ap:
+        if choosing:
+            self.state.metrics = {"val_ap": scores.ap, "val_pck20": scores.pck20}
+        if choosing and scores.ap > self.state.best_ap:
             self.state.best_ap = scores.ap
             self._write(BEST, scores)
         return {"val_ap": scores.ap, "val_pck20": scores.pck20, "val_pck10": scores.pck10}
@@ -323,8 +328,8 @@ class Trainer:
         content: dict[str, Any] = read_torch_file(path)
         if content.get("identity") != self._identity:
             raise TrainingError(
-                f"{self.settings.out}: holds a run of another recipe, data, seed, precision or "
-                "number of processes; go on with the same ones, or give another folder"
+                f"{self.settings.out}: holds a run of another recipe, start, data, seed, "
+                "precision or number of processes; go on with the same ones, or give another folder"
             )
         self.network.load_state_dict(content["network"])
         self.average.load_state_dict(content["average"])

@@ -101,14 +101,14 @@ def test_of_many_uploads_at_once_one_brings_lost_bytes_back(api: Api) -> None:
 def test_a_store_that_takes_longer_than_a_transaction_may_be_idle(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.api.app.Database", partial(Database, patience_s=0.5))
+    monkeypatch.setattr("service.api.app.Database", partial(Database, patience_s=2))
     with running_api(settings) as api:
         job_id, _ = finished_job(api)
         video_id = api.get(f"/v1/jobs/{job_id}").json()["video_id"]
         store, delete = api.service.store, api.service.store.delete
 
         def delete_slowly(key: str) -> None:
-            time.sleep(1)
+            time.sleep(3)
             delete(key)
 
         monkeypatch.setattr(store, "delete", delete_slowly)
@@ -204,7 +204,10 @@ def test_head_has_no_body_on_a_real_connection(settings: Settings, app: FastAPI)
 
 def test_behind_a_proxy_addresses_keep_the_path(settings: Settings, app: FastAPI) -> None:
     headers = {"Authorization": f"Bearer {key_of(settings)}"}
-    with served(app, root_path="/aggpose") as url, httpx.Client(headers=headers) as client:
+    with (
+        served(app, root_path="/aggpose") as url,
+        httpx.Client(headers=headers, timeout=30) as client,
+    ):
         answer = client.post(f"{url}/v1/videos?extract=true", files={"file": MP4})
         assert answer.headers["location"].startswith("/aggpose/v1/videos/")
         assert answer.headers["link"].startswith("</aggpose/v1/jobs/")
@@ -246,7 +249,9 @@ def test_a_connection_that_breaks_leaves_nothing(settings: Settings, app: FastAP
                 f"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 900000\r\n\r\n"
             )
             connection.sendall(request.encode() + body)
-        answer = httpx.get(f"{url}/v1/videos", headers={"Authorization": f"Bearer {key}"})
+        answer = httpx.get(
+            f"{url}/v1/videos", headers={"Authorization": f"Bearer {key}"}, timeout=30
+        )
         assert answer.json()["items"] == []
     assert [path for path in settings.data_dir.glob("blobs/**/*") if path.is_file()] == []
 
@@ -256,7 +261,7 @@ def test_a_stream_that_nobody_reads_holds_no_connection(settings: Settings, app:
         key, (job_id, _, blocks) = api.key(), running_job(api)
     headers = {"Authorization": f"Bearer {key}", "Accept-Encoding": "gzip"}
     path = f"/v1/jobs/{job_id}/keypoints.csv"
-    with served(app) as url, httpx.Client(base_url=url, headers=headers) as client:
+    with served(app) as url, httpx.Client(base_url=url, headers=headers, timeout=30) as client:
         with client.stream("GET", path) as answer:
             pool = app.state.service.database._engine.pool  # noqa: SLF001 - what it costs
             assert answer.status_code == 200

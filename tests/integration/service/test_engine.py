@@ -124,7 +124,7 @@ def test_writers_of_one_process_take_turns_for_so_long(database_url: str) -> Non
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 def test_a_process_that_is_frozen_inside_a_transaction_loses_it(database_url: str) -> None:
-    slow, database = Database(database_url, patience_s=0.5), Database(database_url)
+    slow, database = Database(database_url, patience_s=2), Database(database_url)
     job = make_job(database)
 
     def freeze() -> None:

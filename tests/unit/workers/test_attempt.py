@@ -13,7 +13,7 @@ from model.spec.errors import EngineError, ModelFileError
 from service.database.engine import Database, current_time
 from service.database.frames import store_window
 from service.database.jobs import request_cancel
-from service.database.leases import LeaseTerms, finish_extraction
+from service.database.leases import LeaseTerms, claim, finish_extraction
 from service.database.tables import Job
 from service.errors import BlobMissingError, BlobUnavailableError, LeaseLostError
 from tests.service_rows import find, make_job, window
@@ -184,8 +184,15 @@ def test_a_cancelled_job_ends(desk: Desk, job_id: UUID) -> None:
 
 def test_a_lost_lease_changes_nothing(desk: Desk, job_id: UUID) -> None:
     def work(held: HeldJob) -> None:
-        let_the_lease_end(desk.database, job_id)
-        desk.attempt(job_id, finish)
+        with desk.database.write() as session:  # at once, or a heartbeat comes between
+            now = current_time(session)
+            ended = (
+                update(Job).where(Job.id == job_id).values(lease_until=now - timedelta(seconds=1))
+            )
+            session.execute(ended)
+            other = claim(session, job_id, stage="extract", worker_id="x", now=now, terms=TERMS)
+            assert other is not None
+            finish_extraction(session, other.lease, timings={}, now=now)
         wait_until(held.must_stop)
         assert held.stop_reason == "lease lost"
         with pytest.raises(LeaseLostError):

@@ -1,5 +1,6 @@
 """The figures of detections made by hand are those that can be counted by hand."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -103,11 +104,18 @@ def test_labels_and_a_report_with_a_sheet_that_covers_heads(drawn_set: Path) -> 
     text = markdown(report)
     assert "| infant | 0.0000 | 0.0000 |" in text
     assert "| 0.3 | 750.0 | 750.0 | 0.0% |" in text
-    sheet = misses_sheet(judged, 0.3)
+    sheet = misses_sheet(judged, data, 0.3)
     assert sheet is not None
     assert sheet.shape == (3 * 240, 4 * 320, 3)
     # the drawn head is the only thing that is mostly red
     red = (sheet[..., 0].astype(int) - sheet[..., 2]) > 100
     assert not red.any()
     assert (read_rgb(data.pictures[0])[..., 0].astype(int) > 190).any()
-    assert misses_sheet([judged[-1]], 0.3) is None
+    assert misses_sheet([judged[-1]], data, 0.3) is None
+    # nor where nobody labelled or found it: all of the infant, whose head no keypoints place
+    whole = [replace(one, box_xyxy=np.array([0, 0, 95, 95], np.float32)) for one in data.instances]
+    unseen = replace(data, heads={}, head_polygons={}, instances=tuple(whole))
+    blind = [replace(one, labels=one.labels | {"head": _boxes()}) for one in judged]
+    sheet = misses_sheet(blind, unseen, 0.3)
+    assert sheet is not None
+    assert (np.subtract(sheet[..., 0], sheet[..., 2], dtype=int) > 100).sum() < 9

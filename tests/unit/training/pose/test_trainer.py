@@ -54,9 +54,13 @@ def make_trainer(make_folder: MakeFolder) -> MakeTrainer:
         seed: int = 1,
         precision: Precision = "float32",
         save_every_s: float = 300,
+        stop_after_s: float | None = None,
     ) -> Trainer:
         out.mkdir(exist_ok=True)
-        settings = Settings(out=out, seed=seed, precision=precision, save_every_s=save_every_s)
+        settings = Settings(
+            out=out, seed=seed, precision=precision, save_every_s=save_every_s,
+            stop_after_s=stop_after_s,
+        )  # fmt: skip
         return Trainer(recipe, [folder], folder, settings, Processes())
 
     return make
@@ -92,6 +96,22 @@ def test_killed_and_resumed_is_never_killed(
             assert torch.equal(tensor, expected[key]), key
     own = whole.network.state_dict()
     assert all(torch.equal(t, own[k]) for k, t in resumed.network.state_dict().items())
+
+
+def test_a_run_that_is_out_of_time_leaves_its_last_weights(
+    make_trainer: MakeTrainer, tmp_path: Path
+) -> None:
+    whole, out = make_trainer(tmp_path / "whole"), tmp_path / "short"
+    list(whole.run())
+    short = make_trainer(out, stop_after_s=0)
+    assert [row["step"] for row in short.run()] == [1]
+    average = short.average.state_dict()
+    assert all(torch.equal(t, average[k]) for k, t in weights(out / "last.pt").items())
+    assert not (out / "best.pt").exists()
+    list(make_trainer(out).run())
+    for name in ("best.pt", "last.pt"):
+        expected = weights(tmp_path / "whole" / name)
+        assert all(torch.equal(t, expected[k]) for k, t in weights(out / name).items())
 
 
 def test_samples_from_other_processes_change_nothing(
@@ -161,7 +181,7 @@ def test_bfloat16_runs(make_trainer: MakeTrainer, tmp_path: Path) -> None:
 
 def test_another_recipe_is_refused(make_trainer: MakeTrainer, tmp_path: Path) -> None:
     list(make_trainer(tmp_path / "run").run())
-    with pytest.raises(TrainingError, match="another recipe, data, seed"):
+    with pytest.raises(TrainingError, match="another recipe, start, data, seed"):
         make_trainer(tmp_path / "run", seed=2)
 
 
@@ -171,7 +191,7 @@ def test_other_data_is_refused(
     """Also where annotations have the same ids."""
     list(make_trainer(tmp_path / "run").run())
     other = make_folder(6, seed=9)
-    with pytest.raises(TrainingError, match="another recipe, data"):
+    with pytest.raises(TrainingError, match="another recipe, start, data"):
         Trainer(RECIPE, [other], other, Settings(tmp_path / "run", seed=1), Processes())
 
 
