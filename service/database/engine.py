@@ -234,13 +234,17 @@ def _keep_to_ourselves(
 ) -> None:
     """Make a new SQLite file readable by its owner alone; those that SQLite adds follow it.
 
+    It is not opened for that: closing it would end the locks of all of this process' connections.
+
     Raises:
         DatabaseUnavailableError: It cannot be made.
     """
     if options.get("uri"):
         return
     try:
-        os.close(os.open(arguments[0], os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.mknod(arguments[0], 0o600)
+    except FileExistsError:
+        return
     except OSError as error:
         reason = error.strerror or str(error)
         raise DatabaseUnavailableError(f"the database does not answer: {reason}") from error

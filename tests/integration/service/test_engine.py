@@ -1,5 +1,7 @@
 """Sessions: what is read cannot change, what is written is whole, and what fails has its name."""
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 from threading import Event, Thread
@@ -201,11 +203,8 @@ def test_a_new_file_has_many_first_users_at_once(tmp_path: Path) -> None:
         at_once(use, 4)
 
 
-def test_a_host_that_vanished_is_not_waited_for_by_the_hour(
-    database: Database, backend: str
-) -> None:
-    if backend == "sqlite":
-        return  # a file has no host
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)  # a file has no host
+def test_a_host_that_vanished_is_not_waited_for_by_the_hour(database: Database) -> None:
     with database.read() as session:
         connection = session.connection().connection.driver_connection
         assert isinstance(connection, psycopg.Connection)
@@ -226,6 +225,31 @@ def test_a_new_sqlite_file_is_its_owners_alone(tmp_path: Path) -> None:
     found = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
     database.close()
     assert found == dict.fromkeys(("new.sqlite", "new.sqlite-wal", "new.sqlite-shm"), 0o600)
+
+
+def test_a_new_connection_ends_no_locks_of_others(tmp_path: Path) -> None:
+    """POSIX ends them all where a process closes any descriptor of the file."""
+    path = tmp_path / "a.sqlite"
+    migrations.upgrade(f"sqlite:///{path}")
+    one, other = Database(f"sqlite:///{path}"), Database(f"sqlite:///{path}")
+    script = (
+        "import fcntl, sys; fcntl.lockf(open(sys.argv[1], 'r+b'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
+    )
+
+    def is_locked() -> bool:
+        command = [sys.executable, "-c", script, str(path)]
+        run = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert run.returncode == 0 or "BlockingIOError" in run.stderr
+        return run.returncode != 0
+
+    assert not is_locked()
+    with one.read() as session:
+        assert find_tenant(session, name="ward 3") is None
+        assert is_locked()
+        other.check()
+        assert is_locked()
+    other.close()
+    one.close()
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
