@@ -37,11 +37,7 @@ def upgrade(url: str) -> None:
         DatabaseVersionError: The database was made by a newer program.
     """
     with _locked(url) as connection:
-        revision = _revision(connection)
-        if revision is not None and revision not in _known():
-            raise DatabaseVersionError(
-                f"expected tables up to version {head()}, got {revision} of a newer program"
-            )
+        _known_revision(connection)
         command.upgrade(_config(connection), "head")
 
 
@@ -51,13 +47,14 @@ def downgrade(url: str, revision: str) -> None:
     Raises:
         DatabaseUrlError: The address is not one of a SQLite file or of PostgreSQL.
         DatabaseUnavailableError: The database does not answer.
-        DatabaseVersionError: There is no such version, or the tables are older.
+        DatabaseVersionError: There is no such version, or the tables are older, or those of a newer
+            program.
     """
     if revision not in {"base", *_known()}:
         raise DatabaseVersionError(f"expected base or one of {sorted(_known())}, got {revision}")
     with _locked(url) as connection:
-        found = _revision(connection)
-        if revision not in {"base", *_older(found)}:
+        found = _known_revision(connection)
+        if revision != "base" and (found is None or revision not in _known(found)):
             raise DatabaseVersionError(
                 f"expected tables of version {revision} or newer, got {found or 'none'}"
             )
@@ -124,16 +121,24 @@ def _config(connection: Connection | None = None) -> Config:
     return config
 
 
-def _known() -> set[str]:
-    """The versions that this program knows."""
+def _known(newest: str = "heads") -> set[str]:
+    """The versions that this program knows, up to one."""
     scripts = ScriptDirectory.from_config(_config())
-    return {script.revision for script in scripts.walk_revisions()}
+    return {script.revision for script in scripts.walk_revisions(head=newest)}
 
 
-def _older(revision: str | None) -> set[str]:
-    """A version and those before it; none, where there are no tables."""
-    scripts = ScriptDirectory.from_config(_config())
-    return {script.revision for script in scripts.iterate_revisions(revision, "base")}
+def _known_revision(connection: Connection) -> str | None:
+    """The version of the tables, None where there are none.
+
+    Raises:
+        DatabaseVersionError: It is a newer program's.
+    """
+    revision = _revision(connection)
+    if revision is not None and revision not in _known():
+        raise DatabaseVersionError(
+            f"expected tables up to version {head()}, got {revision} of a newer program"
+        )
+    return revision
 
 
 def _revision(connection: Connection) -> str | None:

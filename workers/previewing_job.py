@@ -177,7 +177,7 @@ def _render(
     made = render_preview(
         source, frames.rows, frames.sightings, frames.skeleton, folder / "preview.mp4",
         preview_settings(parameters), displayed_wh=frames.header.video.displayed_wh,
-        on_still=add, on_progress=lambda _frames: held.got_on(), cancelled=held.must_stop,
+        on_still=add, on_progress=lambda _frames: held.got_on(),
     )  # fmt: skip
     keep()
     return {f"preview {name}": seconds for name, seconds in made.seconds.items()}

@@ -3,7 +3,6 @@
 import time
 from collections.abc import AsyncIterator
 from typing import Any, Final
-from uuid import UUID
 
 from fastapi import APIRouter, Response
 from fastapi.responses import StreamingResponse
@@ -11,13 +10,14 @@ from starlette.concurrency import run_in_threadpool
 
 from service.api.auth import Reader
 from service.api.context import Parts, Service
+from service.api.jobs import look_again
 from service.api.parameters import JobId, LastEventId
 from service.api.problems import documented
 from service.api.schemas import JobSummary
 from service.database.tables import Job
 from service.errors import JobNotFoundError, KeyInvalidError
-from service.jobs import FINISHED, find_job
-from service.keys import Caller, still_valid
+from service.jobs import FINISHED
+from service.keys import Caller
 from service.log_lines import facts_of_request
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["jobs"])
@@ -66,7 +66,7 @@ async def follow(
     """
     facts_of_request().job_id = job_id
     known = None if last_event_id is None else int(last_event_id)
-    job = await run_in_threadpool(_look_at, service, caller, job_id)
+    job = await run_in_threadpool(look_again, service, caller, job_id)
     if job.state in FINISHED and job.revision == known:
         return Response(status_code=204)
     news = _news(service, caller, job, known)
@@ -89,16 +89,10 @@ async def _news(
             return
         await service.watch.changed(job.id, known, SILENCE_S)
         try:
-            job = await run_in_threadpool(_look_at, service, caller, job.id)
+            job = await run_in_threadpool(look_again, service, caller, job.id)
         except (JobNotFoundError, KeyInvalidError):
             return
 
 
 def _data(job: Job) -> str:
     return JobSummary.of(job).model_dump_json()
-
-
-def _look_at(service: Service, caller: Caller, job_id: UUID) -> Job:
-    with service.database.read() as session:
-        still_valid(session, caller)
-        return find_job(session, caller.tenant_id, job_id)

@@ -166,7 +166,7 @@ async def show_job(
         raise JobNotFoundError(f"there is no job {job_id}")
     while not _is_news(job, if_none_match) and (left_s := until_s - time.monotonic()) > 0:
         await service.watch.changed(job_id, job.revision, left_s)
-        job = await run_sync(_look_again, service, caller, job_id, limiter=service.looks)
+        job = await run_sync(look_again, service, caller, job_id, limiter=service.looks)
     if knows(if_none_match, job_etag(job)):
         return Response(status_code=304, headers=job_headers(job))
     if job.state == "succeeded":
@@ -222,7 +222,13 @@ def remove_job(job_id: JobId, service: Parts, caller: Writer) -> None:
     finish_deletion(service.database, service.store, deletion)
 
 
-def _look_again(service: Service, caller: Caller, job_id: UUID) -> Job:
+def look_again(service: Service, caller: Caller, job_id: UUID) -> Job:
+    """The job as it is now, for an answer that goes on as long as its key is valid.
+
+    Raises:
+        KeyInvalidError: The key was revoked meanwhile.
+        JobNotFoundError: There is no such job any more.
+    """
     with service.database.read() as session:
         still_valid(session, caller)
         return find_job(session, caller.tenant_id, job_id)

@@ -31,15 +31,14 @@ def head_regions(
     return found, missing
 
 
-def covers(
-    folder: LabelledFolder, picture: Picture, instances: list[Instance]
-) -> list[NDArray[np.float32]]:
-    """Polygons float32 (P, 2) px that leave nobody in a picture recognisable.
+def hiding_everybody(folder: LabelledFolder, picture: Picture) -> list[NDArray[np.float32]]:
+    """Polygons float32 (P, 2) px that leave nobody in a picture of the data set recognisable.
 
     Heads, the whole box of an infant whose head cannot be placed, and those of crowds and of people
     without keypoints.
     """
-    heads, unplaced = head_regions(folder, picture, instances)
+    present = [one for one in folder.instances if one.picture == picture]
+    heads, unplaced = head_regions(folder, picture, present)
     return [*heads, *unplaced, *(corners(box) for box in whole_boxes(folder, picture))]
 
 

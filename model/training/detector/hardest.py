@@ -12,7 +12,7 @@ import click
 
 from model.runtime.detector import Detector
 from model.runtime.engines import EngineOptions
-from model.spec.files import folder_made_aside, writing, written_aside
+from model.spec.files import folder_made_aside
 from model.spec.progress import Progress
 from model.training.data.folder import LabelledFolder, read_folder
 from model.training.data.pictures import find_pictures
@@ -55,23 +55,21 @@ def write_part(
         data: What was read of `source`, or None where it has no labels.
 
     Raises:
-        OutputError: `out` cannot be written.
+        OSError: `out` cannot be written.
     """
-    with writing(out):
-        for one in kept:
-            target = out / one.picture.path.relative_to(source)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            place(one.picture.path, target)
-        if data is None:
-            return
-        content = json.loads(data.file.read_bytes())
-        ids = {one.picture.id for one in kept}
-        content["images"] = [row for row in content["images"] if row["id"] in ids]
-        content["annotations"] = [row for row in content["annotations"] if row["image_id"] in ids]
-        labels = out / data.file.relative_to(source)
-        labels.parent.mkdir(parents=True, exist_ok=True)
-        with written_aside(labels) as aside:
-            aside.write_text(json.dumps(content), encoding="utf-8")
+    for one in kept:
+        target = out / one.picture.path.relative_to(source)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        place(one.picture.path, target)
+    if data is None:
+        return
+    content = json.loads(data.file.read_bytes())
+    ids = {one.picture.id for one in kept}
+    content["images"] = [row for row in content["images"] if row["id"] in ids]
+    content["annotations"] = [row for row in content["annotations"] if row["image_id"] in ids]
+    labels = out / data.file.relative_to(source)
+    labels.parent.mkdir(parents=True, exist_ok=True)
+    labels.write_text(json.dumps(content), encoding="utf-8")
 
 
 @click.command("hardest")

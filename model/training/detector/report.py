@@ -1,6 +1,5 @@
 """A detector's figures as Markdown, and a sheet of what it missed, heads covered."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from model.runtime.detector import CLASSES
 from model.spec.head_mask import cover
 from model.training.data.folder import LabelledFolder
-from model.training.data.heads import covers
+from model.training.data.heads import hiding_everybody
 from model.training.data.pictures import read_rgb
 from model.training.detector.evaluation import DetectorReport, Judged
 
@@ -72,13 +71,11 @@ def misses_sheet(
     wrong = [one for one in judged if _is_wrong(one, threshold)]
     if not wrong:
         return None
-    labelled, people = set(data.pictures), defaultdict(list)
-    for instance in data.instances:
-        people[instance.picture].append(instance)
+    labelled = set(data.pictures)
     tiles = [
-        _tile(one, covers(data, one.picture, people[one.picture]), threshold)
-        if one.picture in labelled
-        else _tile(one, (), threshold)
+        _tile(
+            one, hiding_everybody(data, one.picture) if one.picture in labelled else (), threshold
+        )
         for one in wrong[:_MOST]
     ]
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % _COLUMNS)

@@ -17,7 +17,7 @@ from model.spec.geometry import CropFrame
 from model.spec.skeleton import Skeleton
 from model.spec.warp import warp_crop
 from model.training.data.folder import Instance, LabelledFolder
-from model.training.data.heads import covers
+from model.training.data.heads import hiding_everybody
 from model.training.data.pictures import read_rgb
 from model.training.evaluation.accuracy import THRESHOLDS, errors_in_trunks, labels_of
 from model.training.evaluation.covering import covered
@@ -127,8 +127,7 @@ class _Sheet:
         crop = warp_crop(read_rgb(instance.picture), frame)
         if self.show_heads:
             return crop
-        present = [one for one in self.folder.instances if one.picture.id == instance.picture.id]
-        hidden = covers(self.folder, instance.picture, present)
+        hidden = hiding_everybody(self.folder, instance.picture)
         return covered(crop, frame, hidden, instance.box_xyxy)
 
 

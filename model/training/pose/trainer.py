@@ -278,9 +278,9 @@ class Trainer:
         self._write(LAST, scores)
         if choosing:
             self.state.metrics = {"val_ap": scores.ap, "val_pck20": scores.pck20}
-        if choosing and scores.ap > self.state.best_ap:
-            self.state.best_ap = scores.ap
-            self._write(BEST, scores)
+            if scores.ap > self.state.best_ap:
+                self.state.best_ap = scores.ap
+                self._write(BEST, scores)
         return {"val_ap": scores.ap, "val_pck20": scores.pck20, "val_pck10": scores.pck10}
 
     def _write(self, name: str, scores: Scores) -> None:

@@ -142,6 +142,8 @@ def test_tables_of_another_version_are_refused(empty_url: str) -> None:
     engine.dispose()
     with pytest.raises(DatabaseVersionError, match="got 9999 of a newer program"):
         migrations.upgrade(empty_url)
+    with pytest.raises(DatabaseVersionError, match="got 9999 of a newer program"):
+        migrations.downgrade(empty_url, "0001")
     with pytest.raises(DatabaseVersionError, match="got 9999"):
         migrations.require_head(empty_url)
 

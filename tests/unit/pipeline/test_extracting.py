@@ -127,7 +127,7 @@ def test_short_films(count: int) -> None:
     assert _off(rows, truth).max() < 0.2
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(angle=st.floats(-180, 180))
 def test_infants_of_any_direction(angle: float) -> None:
     truth = _moving(18, angle=angle)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from model.runtime.letterbox import GREY, Letterbox
@@ -11,7 +11,6 @@ from model.spec.errors import ArrayError
 SIDES = st.integers(8, 3000)
 
 
-@settings(deadline=None)
 @given(
     picture_wh=st.tuples(SIDES, SIDES),
     input_wh=st.tuples(st.integers(32, 640), st.integers(32, 640)),

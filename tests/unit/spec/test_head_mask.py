@@ -41,7 +41,7 @@ def _points(skeleton: Skeleton, **named: tuple[float, float]) -> NDArray[np.floa
     st.sampled_from(["mosaic", "solid"]),
     st.integers(1, 70), st.integers(2, 50),
 )  # fmt: skip
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_pixel_of_the_region_stays_and_no_other_changes(
     corners: list[tuple[float, float]], style: Style, width: int, height: int
 ) -> None:

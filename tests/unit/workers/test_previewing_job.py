@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -26,12 +26,12 @@ def test_planning_what_is_covered_keeps_the_lease_and_can_be_stopped(
             on_progress(0)  # as long as it is planned
 
     monkeypatch.setattr(previewing_job, "render_preview", render)
-    held: Any = SimpleNamespace(got_on=got_on, must_stop=lambda: False)
-    video = SimpleNamespace(displayed_wh=(640, 480))
-    header = SimpleNamespace(video=video)
+    nothing: Any = None
+    held: Any = SimpleNamespace(got_on=got_on)
+    header = SimpleNamespace(video=SimpleNamespace(displayed_wh=(640, 480)))
     frames: Any = SimpleNamespace(rows=None, sightings=None, skeleton=None, header=header)
     with pytest.raises(CancelledError):
         previewing_job._render(  # noqa: SLF001 - all around it needs a film
-            held, cast("Any", None), frames, JobParameters(), tmp_path
+            held, nothing, frames, JobParameters(), tmp_path
         )
     assert len(told) == 3

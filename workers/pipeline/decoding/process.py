@@ -38,6 +38,7 @@ class DecoderProcess:
         Raises:
             OSError: No process can be started.
         """
+        self._ended = False
         self.frames = SharedFrames()
         self._channel, theirs = Channel.pair()
         arguments = (os.getpid(), theirs.fileno(), video, self.frames.descriptor)
@@ -67,8 +68,10 @@ class DecoderProcess:
         return self._process.pid
 
     def send(self, message: Message) -> None:
-        """Tell it something; where it is gone, `receive` will say why."""
-        with contextlib.suppress(OSError):  # hung up there, or ended here
+        """Tell it something; where it is gone, `receive` will say why, or has said it."""
+        if self._ended:
+            return
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._channel.send(message)
 
     def receive(self, timeout_s: float) -> Message:
@@ -95,6 +98,7 @@ class DecoderProcess:
 
     def end(self) -> None:
         """End it, whatever it does; does nothing the second time."""
+        self._ended = True
         self._process.kill()
         self._process.wait()
         self._channel.close()

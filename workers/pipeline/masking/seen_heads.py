@@ -54,10 +54,11 @@ def heads_by_frame(
     if len(looks) and not 0 <= looks[0] <= looks[-1] < count:
         raise ArrayError(f"sightings: expected frames 0 to {count - 1}, got others")
     order = np.argsort(sightings.frame_index, kind="stable")
-    ends = np.searchsorted(sightings.frame_index[order], looks, "right")
+    in_order = sightings.frame_index[order]
+    starts, stops = np.searchsorted(in_order, looks), np.searchsorted(in_order, looks, "right")
     seen = [
-        _others_and_heads(sightings, here, box_xyxy[look])
-        for look, here in zip(looks, np.split(order, ends), strict=False)
+        _others_and_heads(sightings, order[start:stop], box_xyxy[look])
+        for look, start, stop in zip(looks, starts, stops, strict=True)
     ]
     frames: list[list[Polygon]] = [[] for _ in range(count)]
 

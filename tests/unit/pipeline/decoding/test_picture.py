@@ -43,7 +43,7 @@ def turned(rgb: NDArray[np.uint8], orientation: Orientation) -> NDArray[np.uint8
     width=st.floats(10, 250),
     angle=st.floats(-360, 360),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_crops_are_those_of_the_converted_picture(
     orientation: Orientation, center: tuple[float, float], width: float, angle: float
 ) -> None:
@@ -59,7 +59,7 @@ def test_crops_are_those_of_the_converted_picture(
 
 
 @given(orientation=ORIENTATIONS)
-@settings(max_examples=16, deadline=None)
+@settings(max_examples=16)
 def test_beyond_the_picture_is_black(orientation: Orientation) -> None:
     white = np.full((120, 160, 3), 255, np.uint8)
     picture = picture_of(planes_of(white), orientation)
@@ -75,7 +75,7 @@ def test_beyond_the_picture_is_black(orientation: Orientation) -> None:
 
 
 @given(orientation=ORIENTATIONS, input_wh=st.tuples(st.integers(24, 200), st.integers(24, 200)))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_letterboxes_are_those_of_the_converted_picture(
     orientation: Orientation, input_wh: tuple[int, int]
 ) -> None:
@@ -99,7 +99,7 @@ def test_letterboxes_of_other_pictures_are_refused() -> None:
 
 
 @given(orientation=ORIENTATIONS, share=st.floats(0.2, 1))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_small_pictures_are_averages(orientation: Orientation, share: float) -> None:
     rgb = drawing(7, (160, 120))
     picture = picture_of(planes_of(rgb), orientation)

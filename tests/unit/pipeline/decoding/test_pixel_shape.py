@@ -74,7 +74,7 @@ def check_round(picture: Picture, expected: NDArray[np.uint8], slack_px: float) 
 
 
 @given(orientation=ORIENTATIONS, ratio=RATIOS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_round_in_any_orientation_and_with_any_pixels(
     orientation: Orientation, ratio: Fraction
 ) -> None:
@@ -84,7 +84,6 @@ def test_round_in_any_orientation_and_with_any_pixels(
 
 
 @given(orientation=ORIENTATIONS, ratio=RATIOS)
-@settings(deadline=None)
 def test_edges_of_the_displayed_picture_are_those_of_the_coded_one(
     orientation: Orientation, ratio: Fraction
 ) -> None:

@@ -10,7 +10,7 @@ from workers.pipeline.masking.mosaic import coarse
 
 
 @given(st.integers(1, 70), st.integers(1, 50), st.integers(4, 40), st.integers(0, 9))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_square_is_flat_and_a_mean(width: int, height: int, cell_px: int, seed: int) -> None:
     picture = np.random.default_rng(seed).integers(0, 256, (height, width, 3)).astype(np.uint8)
     squares = coarse(picture, cell_px)

@@ -97,7 +97,7 @@ def test_a_time_base_finer_than_mp4_knows_is_rounded() -> None:
     st.fractions(Fraction(1, 2**40), 100).filter(lambda base: base > 0),
     st.lists(st.floats(), min_size=8, max_size=8),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @example([NO_PTS], Fraction(1, 2**40), [1e304] * 8)
 def test_whatever_the_stamps_ticks_rise(
     pts: list[int], base: Fraction, time_s: list[float]

@@ -66,7 +66,7 @@ def test_missing_frames_count_by_their_time() -> None:
     arrays(np.float64, (40, 1, 2), elements=st.floats(-1e3, 1e3)),
     st.floats(0.05, 1),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_filled_points_lie_between_their_neighbours(
     missing: np.ndarray[tuple[int, int], np.dtype[np.bool_]],
     points: np.ndarray[tuple[int, int, int], np.dtype[np.float64]],

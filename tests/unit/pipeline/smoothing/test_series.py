@@ -129,7 +129,7 @@ def test_a_swapped_stretch_keeps_its_names_and_is_not_smeared() -> None:
 
 
 @given(st.floats(-2000, 2000), st.floats(-2000, 2000))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_moving_the_picture_moves_the_series(x: float, y: float) -> None:
     rows = _damaged(LANDSCAPE)
     shift = np.array([x, y], np.float32)
@@ -142,7 +142,7 @@ def test_moving_the_picture_moves_the_series(x: float, y: float) -> None:
 
 
 @given(st.floats(0.05, 20))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_scaling_the_picture_scales_the_series(scale: float) -> None:
     rows = _damaged(LANDSCAPE)
     plain = smooth(rows, INFANT, SETTINGS)
@@ -154,7 +154,7 @@ def test_scaling_the_picture_scales_the_series(scale: float) -> None:
 
 
 @given(st.floats(-1e5, 1e5), st.sampled_from(FILMS))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_the_film_may_begin_at_any_time(begins_s: float, film: str) -> None:
     rows = _damaged(sample_rows(film))
     plain = smooth(rows, INFANT, SETTINGS)

@@ -118,7 +118,7 @@ def test_one_side_that_leaps_to_the_other_is_no_swap() -> None:
 @given(
     st.integers(5, 200), st.integers(1, 60), st.lists(st.sampled_from(WIDE), min_size=1, max_size=3)
 )  # fmt: skip
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_exchanging_is_its_own_inverse_and_only_touches_its_pairs(
     start: int, length: int, which: list[str]
 ) -> None:

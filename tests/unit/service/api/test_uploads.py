@@ -3,27 +3,21 @@
 import errno
 import hashlib
 import os
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from io import BytesIO
 from itertools import pairwise
 from typing import Any
-from uuid import UUID
 
 import av
 import pytest
 from av.video.stream import VideoStream
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from service.audit import note as audit_note
 from service.blobs import parts
-from service.database.tables import Video
 from service.errors import BlobUnavailableError, DatabaseUnavailableError
 from tests.service_api import MP4, Api, blobs
-from tests.service_rows import find
 
 BOUNDARY = "cut-here"
 HEADERS = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
@@ -86,43 +80,6 @@ def test_program_streams_and_dv_are_accepted(
     assert answer.json()["video"]["media_type"] == kind
 
 
-def test_the_same_bytes_are_one_video_of_a_tenant(api: Api) -> None:
-    first, second = api.upload(), api.upload()
-    assert (first.status_code, second.status_code) == (201, 200)
-    assert first.json() == second.json()
-    other = api.upload(key=api.key("ward 4"))
-    assert other.status_code == 201
-    assert other.json()["video"]["id"] != first.json()["video"]["id"]
-    assert len(blobs(api)) == 2
-
-
-def test_known_bytes_are_not_filed_under_another_infant(api: Api) -> None:
-    first = api.upload(fields={"subject_reference": "a"})
-    assert api.upload(fields={"subject_reference": "a"}).status_code == 200
-    assert api.upload().status_code == 200
-    answer = api.upload(fields={"subject_reference": "b"})
-    assert (answer.status_code, answer.json()["code"]) == (409, "video.conflict")
-    assert first.json()["video"]["id"] in answer.json()["detail"]
-    assert len(blobs(api)) == 1
-
-
-def test_known_bytes_without_an_infant_are_given_one(api: Api) -> None:
-    first = api.upload().json()["video"]
-    told = api.upload(fields={"subject_reference": "a"})
-    assert (told.status_code, told.json()["video"]) == (200, first | {"subject_reference": "a"})
-    assert api.get(f"/v1/videos/{first['id']}").json()["subject_reference"] == "a"
-    assert api.upload(fields={"subject_reference": "b"}).status_code == 409
-    assert len(blobs(api)) == 1
-
-
-def test_known_bytes_are_given_metadata_once(api: Api) -> None:
-    first = api.upload().json()["video"]
-    told = api.upload(fields={"metadata": '{"week": 12}'}).json()["video"]
-    assert told == first | {"metadata": {"week": 12}}
-    assert api.upload(fields={"metadata": '{"week": 13}'}).json()["video"] == told
-    assert api.upload().json()["video"] == told
-
-
 def nested(levels: int, opened: str, closed: str) -> str:
     """Metadata of so many objects or lists, one in the other."""
     return '{"a":' + opened * (levels - 2) + "[]" + closed * (levels - 2) + "}"
@@ -155,9 +112,7 @@ def test_one_request_uploads_and_starts_the_job(api: Api) -> None:
 
 
 @given(cuts=st.lists(st.integers(1, 9000), max_size=12), content=st.binary(max_size=200))
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_chunks_give_the_same_file(api: Api, cuts: list[int], content: bytes) -> None:
     video = MP4 + content + f"\r\n--{BOUNDARY[:4]}".encode()
     body = form(('name="subject_reference"', b"x"), ('name="file"; filename="../../a"', video))
@@ -282,36 +237,6 @@ def test_a_database_that_fails_leaves_no_blob(api: Api, monkeypatch: pytest.Monk
     assert blobs(api) == []
 
 
-def source_of(api: Api, video_id: str) -> bytes:
-    """The bytes where the video's row says that they lie."""
-    with api.service.database.read() as session:
-        key = session.scalars(select(Video.blob_key).where(Video.id == UUID(video_id))).one()
-    return b"".join(api.service.store.open(key))
-
-
-def test_a_commit_whose_answer_was_lost_leaves_a_whole_video(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write = api.service.database.write
-
-    @contextmanager
-    def losing_the_answer() -> Iterator[Session]:
-        with write() as session:
-            yield session
-            uploaded = any(isinstance(row, Video) for row in session.identity_map.values())
-        if uploaded:
-            raise DatabaseUnavailableError("cut off")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(api.service.database, "write", losing_the_answer)
-        answer = api.upload()
-    assert (answer.status_code, answer.json()["code"]) == (503, "database.unavailable")
-    (video,) = api.get("/v1/videos").json()["items"]
-    assert source_of(api, video["id"]) == MP4
-    assert api.upload().json()["video"] == video
-    assert blobs(api) == [f"videos/{video['id']}/source"]
-
-
 def test_a_database_that_was_never_there_leaves_no_blob(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -320,29 +245,6 @@ def test_a_database_that_was_never_there_leaves_no_blob(
 
     monkeypatch.setattr("service.api.videos.add_video", away)
     assert api.upload().status_code == 503
-    assert blobs(api) == []
-
-
-@pytest.mark.parametrize("left", [None, MP4[:-1]], ids=["nothing", "a part"])
-def test_bytes_that_were_lost_are_brought_back_by_another_upload(
-    api: Api, left: bytes | None
-) -> None:
-    video = api.upload().json()["video"]
-    place, source = f"/v1/videos/{video['id']}", f"videos/{video['id']}/source"
-    assert api.get(place).json() == video | {"stored": True}
-    api.service.store.delete(source)
-    if left is not None:
-        api.service.store.put(source, [left], max_bytes=len(left))
-    assert api.get(place).json() == video | {"stored": False}
-    again = api.upload(query="?extract=true")
-    assert (again.status_code, again.json()["video"]) == (200, video)
-    assert source_of(api, video["id"]) == MP4
-    assert api.get(place).json() == video | {"stored": True}
-    kept = blobs(api)
-    assert len(kept) == 1
-    assert api.upload().status_code == 200
-    assert blobs(api) == kept
-    assert api.ask("DELETE", f"/v1/videos/{video['id']}").status_code == 204
     assert blobs(api) == []
 
 
@@ -357,24 +259,6 @@ def test_a_video_is_shown_while_the_store_is_away(
 
     monkeypatch.setattr(api.service.store, "size", away)
     assert api.get(f"/v1/videos/{video['id']}").json() == video | {"stored": None}
-
-
-def test_an_order_stands_though_its_spare_blob_cannot_be_removed(
-    api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    video = api.upload().json()["video"]
-
-    def fail(key: str) -> None:
-        raise BlobUnavailableError(f"{key}: away")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(api.service.store, "delete", fail)
-        answer = api.upload(query="?extract=true")
-    assert (answer.status_code, answer.json()["video"]) == (200, video)
-    assert find(api.service.database, UUID(answer.json()["job"]["id"])).sent_at is not None
-    messages = api.service.settings.data_dir / "broker" / "messages"
-    assert len(list(messages.iterdir())) == 1
-    assert "aggpose db orphans" in caplog.text
 
 
 def test_a_client_that_goes_away_leaves_nothing(api: Api) -> None:

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from model.runtime.detector import Detections
 from model.spec.arrays import Boxes
 from model.spec.errors import DatasetError, OutputError
+from model.spec.files import folder_made_aside
 from model.training.data.folder import Picture, read_folder
 from model.training.data.pictures import find_pictures
 from model.training.detector.evaluation import Judged
@@ -67,8 +68,15 @@ def test_a_part_is_a_data_set(drawn_set: Path, tmp_path: Path) -> None:
         one.id for one in data.instances if one.picture in data.pictures[3:5]
     ]
     assert set(part.heads) == {one.id for one in data.pictures[3:5]}
-    with pytest.raises(OutputError, match="cannot be written"):
-        write_part(drawn_set, kept, tmp_path / "part", data)
+
+    def write_twice() -> None:
+        with folder_made_aside(tmp_path / "again") as again:
+            write_part(drawn_set, kept, again, data)
+            write_part(drawn_set, kept, again, data)
+
+    with pytest.raises(OutputError, match="again: cannot be written: File exists"):
+        write_twice()
+    assert [path.name for path in tmp_path.iterdir()] == ["part"]
 
 
 def test_the_command(drawn_set: Path, tmp_path: Path) -> None:
